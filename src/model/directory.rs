@@ -1,0 +1,281 @@
+//! Who exists and what they may: all users, devices and roles at one instant,
+//! and the rules by which they change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{
+    Device, DeviceName, EndReason, Env, Precondition, Principal, Right, Rights, Role, RoleName,
+    SessionId, User, UserDevice, UserId, UserName, Version,
+};
+
+/// All users, devices and roles at one instant. Cheap to clone (records are
+/// shared), so a reader keeps a consistent snapshot while changes go on.
+#[derive(Clone, Debug, Default)]
+pub struct Directory {
+    users: BTreeMap<UserId, Arc<User>>,
+    /// Every user's name in lower case: two names may not differ by case only.
+    user_names: BTreeMap<String, UserId>,
+    devices: BTreeMap<DeviceName, Arc<Device>>,
+    device_names: BTreeMap<String, DeviceName>,
+    roles: BTreeMap<RoleName, Arc<Role>>,
+    role_names: BTreeMap<String, RoleName>,
+    /// Whether there has ever been a user; set-up is closed for good then.
+    held_user: bool,
+}
+
+/// Who asks for a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// Set-up, import or an operator on the server itself: no right is asked
+    /// for, but the last administrator stays.
+    System,
+    /// A caller; the rights are looked up in the directory at the instant of
+    /// the decision.
+    Caller {
+        /// The caller's user.
+        user_name: UserName,
+        /// The caller's device.
+        device_name: DeviceName,
+    },
+}
+
+/// What may already be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// POST: it must not exist.
+    Create,
+    /// PUT: create or replace.
+    CreateOrReplace,
+}
+
+/// A user as a request describes it; left-out members already have their
+/// creation defaults.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UserInput {
+    /// The name to log in with.
+    pub user_name: UserName,
+    /// The name to show.
+    pub name: String,
+    /// Whether it may log in.
+    pub is_active: bool,
+    /// Data without a rule.
+    pub is_virtual: bool,
+    /// Data without a rule.
+    pub feature_name: Option<String>,
+    /// The device entries; a device named twice is invalid.
+    pub devices: Vec<UserDeviceInput>,
+    /// Whether the password must be changed first.
+    pub must_change_password: bool,
+    /// A new password, already hashed (PHC form); `None` leaves what is stored.
+    pub password: Option<Arc<str>>,
+}
+
+/// A device entry of a user as a request describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserDeviceInput {
+    /// Which device; must exist.
+    pub name: DeviceName,
+    /// Whether the user may log in there.
+    pub is_active: bool,
+    /// Roles there; must exist.
+    pub roles: Vec<RoleName>,
+}
+
+/// A device as a request describes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceInput {
+    /// Its name.
+    pub name: DeviceName,
+    /// Whether anybody may log in there.
+    pub is_active: bool,
+    /// Where it stands.
+    pub env: Env,
+    /// What is shown.
+    pub description: String,
+    /// Stored and returned; must exist.
+    pub roles: Vec<RoleName>,
+    /// Free data.
+    pub preferences: Map<String, Value>,
+    /// Free data.
+    pub settings: Map<String, Value>,
+}
+
+/// A role as a request describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleInput {
+    /// Its name.
+    pub name: RoleName,
+    /// What is shown.
+    pub label: String,
+    /// What is shown below.
+    pub description: String,
+    /// What it gives.
+    pub rights: Vec<Right>,
+    /// Where it gives it.
+    pub env_names: Vec<Env>,
+}
+
+/// One change of the directory, as a whole.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DirectoryChange {
+    /// Create a user under `id` (drawn by the caller, so that the call may be
+    /// repeated), or replace the one with this id. Replacing an unknown id is
+    /// [`Refusal::NotFound`].
+    PutUser {
+        /// Create only, or replace only when the id is known.
+        mode: Mode,
+        /// The user's id.
+        id: UserId,
+        /// What it shall be.
+        input: UserInput,
+    },
+    /// Delete a user.
+    DeleteUser(UserId),
+    /// A user changes the own password: ends all its sessions but `keep`.
+    SetPassword {
+        /// Whose.
+        user: UserId,
+        /// The PHC string that the old password was checked against; when it is
+        /// no longer the stored one, the change is [`Refusal::NotFound`].
+        seen: Option<Arc<str>>,
+        /// The new one, hashed.
+        password: Arc<str>,
+        /// The caller's own session, which goes on.
+        keep: Option<SessionId>,
+    },
+    /// Create or replace a device.
+    PutDevice {
+        /// Create only, or either.
+        mode: Mode,
+        /// What it shall be.
+        input: DeviceInput,
+    },
+    /// Delete a device and every reference to it.
+    DeleteDevice(DeviceName),
+    /// Create or replace a role.
+    PutRole {
+        /// Create only, or either.
+        mode: Mode,
+        /// What it shall be.
+        input: RoleInput,
+    },
+    /// Delete a role and every reference to it.
+    DeleteRole(RoleName),
+    /// Several changes in order, all or nothing (set-up, import). The refusal
+    /// is that of the first change that can not be made.
+    All(Vec<DirectoryChange>),
+    /// As `All`, but only while there has never been a user; afterwards
+    /// [`Refusal::SetUpClosed`].
+    SetUp(Vec<DirectoryChange>),
+}
+
+/// Whose sessions a change ends.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// Everybody's.
+    Everybody,
+    /// All of one user.
+    User(UserName),
+    /// All on one device.
+    Device(DeviceName),
+    /// Those of one user on one device.
+    UserOnDevice(UserName, DeviceName),
+}
+
+/// An ending that a change brings with it, in the same atomic step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// Whose sessions.
+    pub subject: Subject,
+    /// All but this one.
+    pub keep: Option<SessionId>,
+    /// Why.
+    pub reason: EndReason,
+}
+
+/// The resource that a change was about: its new state, or its last one.
+#[derive(Clone, Debug)]
+pub enum Resource {
+    /// A user.
+    User(Arc<User>),
+    /// A device.
+    Device(Arc<Device>),
+    /// A role.
+    Role(Arc<Role>),
+    /// A change of several at once.
+    Several,
+}
+
+/// What a permitted change comes to.
+#[derive(Clone, Debug)]
+pub struct DirectoryDecision {
+    /// Users to write.
+    pub put_users: Vec<Arc<User>>,
+    /// Users to remove.
+    pub removed_users: Vec<UserId>,
+    /// Devices to write.
+    pub put_devices: Vec<Arc<Device>>,
+    /// Devices to remove.
+    pub removed_devices: Vec<DeviceName>,
+    /// Roles to write.
+    pub put_roles: Vec<Arc<Role>>,
+    /// Roles to remove.
+    pub removed_roles: Vec<RoleName>,
+    /// Sessions that end with it.
+    pub ends: Vec<Ends>,
+    /// The resource the change was about.
+    pub resource: Resource,
+    /// Whether it did not exist before.
+    pub created: bool,
+}
+
+/// What is wrong with one member of a request body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// The member, camelCase, as `devices[0].name`.
+    pub member: String,
+    /// The sentence for the person, English.
+    pub message: String,
+    /// `"1"` required, `"2"` unique.
+    pub code: Option<&'static str>,
+}
+
+/// Why a change is not made. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Nothing is stored under this name or id.
+    NotFound,
+    /// `_v` of the body is not the stored one (errorCode 6), or nothing is
+    /// stored (`stored` is `None`).
+    VersionMismatch {
+        /// `user`, `device` or `role`.
+        resource: &'static str,
+        /// Its name (and id, for users) as far as known.
+        name: String,
+        /// The id of a user.
+        id: Option<UserId>,
+        /// The version now stored.
+        stored: Option<Version>,
+    },
+    /// `If-Match` or `If-None-Match` does not hold (412); same members.
+    PreconditionFailed {
+        /// `user`, `device` or `role`.
+        resource: &'static str,
+        /// Its name.
+        name: String,
+        /// The id of a user.
+        id: Option<UserId>,
+        /// The version now stored.
+        stored: Option<Version>,
+    },
+    /// Members that can not be so (400, errorCode 3): taken names with code
+    /// `"2"`, unknown roles and devices, the last administrator.
+    Invalid(Vec<Field>),
+    /// The caller lacks a right (403); the sentence says which.
+    Forbidden(String),
+    /// Set-up is closed for good.
+    SetUpClosed,
+}

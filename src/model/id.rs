@@ -1,0 +1,172 @@
+//! Identifiers that Tillgate draws itself.
+
+use std::fmt;
+
+/// The text is not an identifier of this kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdError;
+
+/// Names one session: 32 characters of `[A-Za-z0-9]`, about 190 random bits.
+///
+/// Invariant: a value exists only if it was drawn from the system's secure
+/// random source or parsed from exactly 32 such characters. It appears in
+/// listings, so it is never a credential.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId([u8; 32]);
+
+impl SessionId {
+    const ALPHABET: &'static [u8; 62] =
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+    /// Draws a new id from the system's secure random source.
+    #[must_use]
+    pub fn draw() -> Self {
+        let mut id = [0; 32];
+        let mut filled = 0;
+        while filled < id.len() {
+            // Bytes at or above 248 = 4 * 62 would favour some characters.
+            for byte in rand::random::<[u8; 32]>() {
+                if byte < 248 && filled < id.len() {
+                    id[filled] = Self::ALPHABET[usize::from(byte % 62)];
+                    filled += 1;
+                }
+            }
+        }
+        Self(id)
+    }
+
+    /// Reads exactly 32 characters of `[A-Za-z0-9]`.
+    ///
+    /// # Errors
+    /// [`IdError`] for any other text.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        Self::from_bytes(text.as_bytes())
+    }
+
+    /// As [`SessionId::parse`], from bytes (a key on disk).
+    ///
+    /// # Errors
+    /// [`IdError`] for anything but 32 alphanumeric ASCII bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, IdError> {
+        let id: [u8; 32] = bytes.try_into().map_err(|_| IdError)?;
+        id.iter()
+            .all(u8::is_ascii_alphanumeric)
+            .then_some(Self(id))
+            .ok_or(IdError)
+    }
+
+    /// The 32 characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("the invariant holds ASCII only")
+    }
+
+    /// The 32 bytes, as they stand in keys on disk.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The first characters only, for logs: enough to find a session in a
+    /// listing, not its whole name.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        &self.as_str()[..6]
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Shows the short form: a full id must not reach a log by accident.
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({}..)", self.short())
+    }
+}
+
+/// Names one user for good: 96 random bits, 24 lower-case hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId([u8; 12]);
+
+impl UserId {
+    /// Draws a new id from the system's secure random source.
+    #[must_use]
+    pub fn draw() -> Self {
+        Self(rand::random())
+    }
+
+    /// Reads 24 hex digits, either case.
+    ///
+    /// # Errors
+    /// [`IdError`] for any other text.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        let text = text.as_bytes();
+        if text.len() != 24 {
+            return Err(IdError);
+        }
+        let mut id = [0; 12];
+        for (byte, pair) in id.iter_mut().zip(text.chunks_exact(2)) {
+            let digit = |c: u8| char::from(c).to_digit(16).ok_or(IdError);
+            *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).map_err(|_| IdError)?;
+        }
+        Ok(Self(id))
+    }
+
+    /// From the 12 bytes of a key on disk.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 12]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 12 bytes, as they stand in keys on disk.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 12] {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_32_alphanumeric_characters_name_a_session() {
+        let id = SessionId::draw();
+        assert_eq!(SessionId::parse(id.as_str()), Ok(id));
+        for text in [
+            "",
+            "short",
+            &"a".repeat(33),
+            &"a".repeat(31),
+            &format!("{}-", &id.as_str()[1..]),
+        ] {
+            assert_eq!(SessionId::parse(text), Err(IdError), "{text}");
+        }
+    }
+
+    #[test]
+    fn debug_output_never_holds_the_whole_session_id() {
+        let id = SessionId::draw();
+        assert!(!format!("{id:?}").contains(id.as_str()));
+    }
+
+    #[test]
+    fn a_user_id_is_24_hex_digits() {
+        let id = UserId::draw();
+        assert_eq!(id.to_string().len(), 24);
+        assert_eq!(UserId::parse(&id.to_string()), Ok(id));
+        assert_eq!(UserId::parse(&id.to_string().to_uppercase()), Ok(id));
+        assert_eq!(UserId::parse("zz0000000000000000000000"), Err(IdError));
+        assert_eq!(UserId::parse("+10000000000000000000000"), Err(IdError));
+    }
+}

@@ -1,0 +1,203 @@
+//! Rights: free text that other services may share, and the ones that mean
+//! something to Tillgate.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// The text is not `[A-Za-z0-9._-]{1,64}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to 64 characters of A-Z a-z 0-9 . _ -")]
+pub struct RightError;
+
+/// The name of a right. Kept as spelled, compared case-insensitively.
+#[derive(Clone)]
+pub struct Right(Arc<str>);
+
+impl Right {
+    /// Checks a text.
+    ///
+    /// # Errors
+    /// [`RightError`] unless it is `[A-Za-z0-9._-]{1,64}`.
+    pub fn parse(text: &str) -> Result<Self, RightError> {
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let fits = (1..=64).contains(&text.len()) && text.bytes().all(good);
+        fits.then(|| Self(text.into())).ok_or(RightError)
+    }
+
+    /// The spelling it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn folded(&self) -> impl Iterator<Item = u8> + '_ {
+        self.0.bytes().map(|byte| byte.to_ascii_lowercase())
+    }
+}
+
+impl PartialEq for Right {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for Right {}
+
+impl PartialOrd for Right {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Right {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.folded().cmp(other.folded())
+    }
+}
+
+impl fmt::Debug for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+macro_rules! known_rights {
+    ($($(#[$doc:meta])* $name:ident = $text:literal),+ $(,)?) => {
+        /// A right that Tillgate itself asks for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum KnownRight { $($(#[$doc])* $name),+ }
+
+        impl KnownRight {
+            /// All of them, in the order of the API's list.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The API's spelling.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+        }
+    };
+}
+
+known_rights! {
+    /// Create users.
+    UserCreate = "userCreate",
+    /// Change users.
+    UserUpdate = "userUpdate",
+    /// Delete users.
+    UserDelete = "userDelete",
+    /// Create devices.
+    DeviceCreate = "deviceCreate",
+    /// Change devices.
+    DeviceUpdate = "deviceUpdate",
+    /// Delete devices.
+    DeviceDelete = "deviceDelete",
+    /// Create roles.
+    RoleCreate = "roleCreate",
+    /// Change roles.
+    RoleUpdate = "roleUpdate",
+    /// Delete roles.
+    RoleDelete = "roleDelete",
+    /// Create API keys.
+    ApiKeyCreate = "apiKeyCreate",
+    /// Change API keys.
+    ApiKeyUpdate = "apiKeyUpdate",
+    /// Delete API keys.
+    ApiKeyDelete = "apiKeyDelete",
+    /// Everything.
+    Admin = "admin",
+    /// Open sessions for others.
+    SessionCreate = "sessionCreate",
+    /// Read every session.
+    SessionReadAny = "sessionReadAny",
+    /// End every session.
+    SessionDeleteAny = "sessionDeleteAny",
+    /// Read the audit record.
+    AuditRead = "auditRead",
+}
+
+/// A set of rights, in case-insensitive order without doubles.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rights(Vec<Right>);
+
+impl Rights {
+    /// No right at all.
+    pub const NONE: Self = Self(Vec::new());
+
+    /// Whether `admin` is among them, which stands for everything.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.holds("admin")
+    }
+
+    /// Whether a known right is held, by name or through `admin`.
+    #[must_use]
+    pub fn allows(&self, right: KnownRight) -> bool {
+        self.is_admin() || self.holds(right.as_str())
+    }
+
+    /// Whether every right of `other` is held, by name or through `admin`.
+    #[must_use]
+    pub fn cover(&self, other: &Self) -> bool {
+        self.is_admin()
+            || other
+                .0
+                .iter()
+                .all(|right| self.0.binary_search(right).is_ok())
+    }
+
+    /// The rights in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Right> {
+        self.0.iter()
+    }
+
+    fn holds(&self, text: &str) -> bool {
+        self.0
+            .iter()
+            .any(|right| right.0.eq_ignore_ascii_case(text))
+    }
+}
+
+impl FromIterator<Right> for Rights {
+    fn from_iter<I: IntoIterator<Item = Right>>(rights: I) -> Self {
+        let mut rights: Vec<Right> = rights.into_iter().collect();
+        rights.sort();
+        rights.dedup();
+        Self(rights)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rights(names: &[&str]) -> Rights {
+        names
+            .iter()
+            .map(|name| Right::parse(name).expect("a good right"))
+            .collect()
+    }
+
+    #[test]
+    fn admin_stands_for_everything_in_any_case() {
+        assert!(rights(&["ADMIN"]).allows(KnownRight::UserDelete));
+        assert!(rights(&["Admin"]).cover(&rights(&["x.y"])));
+        assert!(!rights(&["userCreate"]).cover(&rights(&["admin"])));
+    }
+
+    #[test]
+    fn rights_are_compared_without_case() {
+        assert!(rights(&["USERcreate"]).allows(KnownRight::UserCreate));
+        assert!(!rights(&["userCreates"]).allows(KnownRight::UserCreate));
+        assert_eq!(rights(&["b", "A", "a"]).iter().count(), 2);
+        assert!(rights(&["A.b", "c"]).cover(&rights(&["a.B"])));
+    }
+
+    #[test]
+    fn a_right_with_other_characters_is_refused() {
+        for text in ["", "a b", "a/b", "\u{e1}", &"x".repeat(65)] {
+            assert!(Right::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! Durable state behind one trait, whose calls are whole promises.
+//!
+//! A service never reads, thinks and writes: it hands the conditions over as
+//! data and the store decides and writes in one step. Every `Ok` of a changing
+//! call is durable: it survives a kill and a power cut. Accesses are the one
+//! exception (see [`Store::check`]).
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{
+    Actor, AuthenticationType, Author, DeviceName, Directory, DirectoryChange, EndReason, Env,
+    Precondition, Principal, Refusal, Resource, Session, SessionId, Timestamp, UserName, Version,
+};
+use crate::ndata::{Query, SessionMember};
+
+pub mod memory;
+pub mod sled;
+
+/// The rules of time that a store enforces at every check, list and login.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// From login or refresh to `expiresAt`, by [`Env::index`].
+    pub lifetime: [Duration; 4],
+    /// The idle timeout, by [`Env::index`]; `None` is off.
+    pub idle: [Option<Duration>; 4],
+    /// No refresh moves `expiresAt` beyond `startedAt` plus this.
+    pub lifetime_max: Option<Duration>,
+    /// How long a used refresh token still gets the same answer again.
+    pub refresh_grace: Duration,
+    /// How long the archive keeps an ended session.
+    pub ended_retention: Duration,
+    /// How many ended sessions the archive keeps at most.
+    pub ended_max: usize,
+}
+
+impl Rules {
+    /// `expiresAt` of a session of `env` that is opened or refreshed at `now`.
+    #[must_use]
+    pub fn expires_at(&self, env: Env, started_at: Timestamp, now: Timestamp) -> Timestamp {
+        let expires_at = now.plus(self.lifetime[env.index()]);
+        self.lifetime_max
+            .map_or(expires_at, |max| expires_at.min(started_at.plus(max)))
+    }
+}
+
+impl Default for Rules {
+    /// The documented API: 12 hours, no idle timeout.
+    fn default() -> Self {
+        Self {
+            lifetime: [Duration::from_secs(12 * 3600); 4],
+            idle: [None; 4],
+            lifetime_max: None,
+            refresh_grace: Duration::from_secs(30),
+            ended_retention: Duration::from_secs(30 * 24 * 3600),
+            ended_max: 200_000,
+        }
+    }
+}
+
+/// Why a store did not do as asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No such live session. The reason of its end, as long as it is known.
+    #[error("no such live session")]
+    NotLive(Option<EndReason>),
+    /// `If-Match` names another version than this stored one.
+    #[error("the stored version is {0}")]
+    Stale(Version),
+    /// User, device or assignment is not there, not active, or the password
+    /// changed since it was checked.
+    #[error("the login's conditions no longer hold")]
+    Denied,
+    /// A rule of the directory forbids the change.
+    #[error("refused by a rule of the directory")]
+    Refused(Refusal),
+    /// A refresh token that was already used; the session is ended
+    /// ([`EndReason::RefreshReuse`]).
+    #[error("a refresh token was used twice")]
+    Reused,
+    /// No room on the disk for what begins or grows. Nothing was written.
+    #[error("no room on the disk")]
+    Full,
+    /// More is waiting than can be taken on. Nothing was written.
+    #[error("too much is waiting")]
+    Busy,
+    /// An earlier write failed; changes are refused until a restart. Nothing
+    /// was written.
+    #[error("the store is read-only until restarted")]
+    ReadOnly,
+    /// The write failed or nobody can tell: it may be on the disk or not. An
+    /// ending counts from this instant on; a login is not visible.
+    #[error("the outcome of the write is unknown")]
+    Unknown,
+}
+
+/// One request of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// Whose.
+    pub id: SessionId,
+    /// The head of the token's `jti`, to know whether the newest token is in
+    /// use. `None` for sessions without tokens.
+    pub jti_head: Option<u64>,
+    /// Whether it counts: moves `lastAccessAt` and `_v`.
+    pub touch: bool,
+}
+
+/// The answer to "who is this, may they?".
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The session, after this access.
+    pub session: Session,
+    /// `_v` before this access, for preconditions.
+    pub before: Version,
+    /// User, device and the rights that hold at this instant. `None` when the
+    /// directory no longer lets this user onto this device: then nobody is
+    /// logged in.
+    pub principal: Option<Arc<Principal>>,
+}
+
+/// What is kept to know and make again the tokens of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenState {
+    /// How often the session was refreshed.
+    pub generation: u32,
+    /// SHA-256 of the current refresh token.
+    pub refresh_sha256: [u8; 32],
+    /// With the installation key, the source of every refresh token of this
+    /// session.
+    pub salt: [u8; 16],
+    /// `jti` of the newest `tokenId`.
+    pub jti: [u8; 16],
+    /// `iat` of the newest `tokenId`: the instant of login or refresh.
+    pub issued_at: Timestamp,
+    /// Whether the newest `tokenId` was seen in a request.
+    pub used: bool,
+}
+
+impl TokenState {
+    /// The part of `jti` that [`Access::jti_head`] is compared with.
+    #[must_use]
+    pub fn jti_head(&self) -> u64 {
+        jti_head(&self.jti)
+    }
+}
+
+/// The first eight bytes of a `jti`, as a number.
+#[must_use]
+pub fn jti_head(jti: &[u8; 16]) -> u64 {
+    u64::from_be_bytes(std::array::from_fn(|i| jti[i]))
+}
+
+/// A session to be opened. Id, salt and `jti` are drawn by the caller, so that
+/// the call may be repeated after [`StoreError::Unknown`].
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// Its id.
+    pub id: SessionId,
+    /// Who.
+    pub user_name: UserName,
+    /// Where.
+    pub device_name: DeviceName,
+    /// How its requests prove themselves.
+    pub authentication_type: AuthenticationType,
+    /// The PHC string the password was checked against; must still be the
+    /// stored one. `None`: no password was asked for.
+    pub password_seen: Option<Arc<str>>,
+    /// SHA-256 of the first refresh token.
+    pub refresh_sha256: [u8; 32],
+    /// Salt of the refresh tokens.
+    pub salt: [u8; 16],
+    /// `jti` of the first `tokenId`.
+    pub jti: [u8; 16],
+}
+
+/// A session was opened.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// The session.
+    pub session: Session,
+    /// User, device and rights at the instant of opening.
+    pub principal: Arc<Principal>,
+    /// The session it took the place of on a sale device.
+    pub replaced: Option<Session>,
+}
+
+/// A refresh token was presented. The caller has recomputed which generation
+/// it is; a token of no generation is never handed over.
+#[derive(Clone, Copy, Debug)]
+pub struct Refresh {
+    /// Which session.
+    pub id: SessionId,
+    /// The generation that the presented token belongs to.
+    pub presented: u32,
+    /// SHA-256 of the token of the generation after `presented`.
+    pub next_sha256: [u8; 32],
+    /// `jti` for the next `tokenId`.
+    pub next_jti: [u8; 16],
+}
+
+/// The pair to answer with.
+#[derive(Clone, Debug)]
+pub struct Refreshed {
+    /// The session, its `expiresAt` moved (or as the first answer left it).
+    pub session: Session,
+    /// From which the pair is made. A repeat within the grace gets the state
+    /// of the first answer.
+    pub tokens: TokenState,
+}
+
+/// Whose sessions a caller may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everybody's.
+    Any,
+    /// One user's; others' are neither listed nor counted.
+    Own(UserName),
+}
+
+/// A page of sessions.
+#[derive(Clone, Debug, Default)]
+pub struct SessionPage {
+    /// The rows, in the order of the values shown.
+    pub items: Vec<Session>,
+    /// How many rows the page holds (also when only counts were wanted).
+    pub count: usize,
+    /// All matches before paging, exact.
+    pub total: u64,
+    /// Whether matches follow behind this page.
+    pub more: bool,
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Sessions moved to the archive.
+    pub ended: usize,
+    /// Archive records removed.
+    pub purged: usize,
+    /// Whether more is due now.
+    pub more: bool,
+    /// The next instant at which something is due, if anything lives.
+    pub next: Option<Timestamp>,
+}
+
+/// How a store is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreHealth {
+    /// Live sessions in memory.
+    pub sessions: u64,
+    /// Changes are refused until a restart.
+    pub read_only: bool,
+    /// The writer has been silent this long with work waiting.
+    pub stalled: Option<Duration>,
+    /// Sessions whose newest access is not on the disk yet.
+    pub dirty: u64,
+    /// How old the oldest access not yet on the disk may be.
+    pub lag: Duration,
+    /// Free bytes where the data lies; `None` when it lies nowhere.
+    pub free_bytes: Option<u64>,
+    /// Too little room for logins.
+    pub full: bool,
+    /// The number of the last durable group.
+    pub commit: u64,
+    /// Grows when a past state had to be given up.
+    pub epoch: u64,
+}
+
+/// Durable sessions, users, devices and roles.
+///
+/// `now` is always the caller's trusted time. Calls are in doubt only where
+/// they answer [`StoreError::Unknown`]; an accepted change is carried out even
+/// if its caller has left.
+pub trait Store: Send + Sync + 'static {
+    /// Who is behind a session, and counts the access: `lastAccessAt` becomes
+    /// the later of its old value and `now`, `_v` grows by one.
+    ///
+    /// The access may be lost in the last seconds before a power cut; `_v`
+    /// nevertheless never repeats with other content.
+    ///
+    /// # Errors
+    /// [`StoreError::NotLive`].
+    fn check(
+        &self,
+        access: Access,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Checked, StoreError>> + Send;
+
+    /// A live session by its id; counts nothing.
+    fn find(&self, id: SessionId, now: Timestamp) -> impl Future<Output = Option<Session>> + Send;
+
+    /// Live sessions. Membership, `count` and `total` belong to one instant;
+    /// each row's `lastAccessAt` and `_v` to its own.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when too many long scans run.
+    fn page(
+        &self,
+        query: &Query<SessionMember>,
+        scope: &Scope,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<SessionPage, StoreError>> + Send;
+
+    /// Opens a session if user, device and assignment are active and the
+    /// password is still the one that was checked. On a sale device the live
+    /// session there ends (`replaced`) in the same atomic step.
+    ///
+    /// # Errors
+    /// [`StoreError::Denied`]; an id that exists is refused as
+    /// [`StoreError::Unknown`], since only a repeated call can bring it.
+    fn begin(
+        &self,
+        new: NewSession,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Begun, StoreError>> + Send;
+
+    /// Ends a live session; answers its last state (`_v` is not raised). With
+    /// `if_match`, only if it names the version; `own_access` says that the
+    /// asking request itself has just counted on this session, which is then
+    /// left out of the comparison.
+    ///
+    /// # Errors
+    /// [`StoreError::NotLive`], [`StoreError::Stale`].
+    fn end(
+        &self,
+        id: SessionId,
+        if_match: Precondition,
+        own_access: bool,
+        reason: EndReason,
+        by: Author,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Session, StoreError>> + Send;
+
+    /// The token state of a live session.
+    fn tokens(
+        &self,
+        id: SessionId,
+        now: Timestamp,
+    ) -> impl Future<Output = Option<TokenState>> + Send;
+
+    /// Exchanges a refresh token. The current generation: `_v` grows,
+    /// `expiresAt` moves, the generation after it becomes current. The one
+    /// before it, within [`Rules::refresh_grace`] and while neither the current
+    /// refresh token nor the newest `tokenId` was used: the state of the first
+    /// answer, unchanged. Any other earlier one: the session is ended.
+    ///
+    /// # Errors
+    /// [`StoreError::NotLive`], [`StoreError::Denied`] (user, device or
+    /// assignment not active), [`StoreError::Reused`].
+    fn refresh(
+        &self,
+        refresh: Refresh,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Refreshed, StoreError>> + Send;
+
+    /// Everybody and everything at this instant.
+    fn directory(&self) -> impl Future<Output = Arc<Directory>> + Send;
+
+    /// Makes a change of the directory if its rules allow it, together with
+    /// all endings it brings. Answers the resource and whether it was created.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`].
+    fn change(
+        &self,
+        change: DirectoryChange,
+        precondition: Precondition,
+        actor: Actor,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(Resource, bool), StoreError>> + Send;
+
+    /// Ends every live session (clock reset, restore).
+    ///
+    /// # Errors
+    /// As every change.
+    fn end_all(
+        &self,
+        reason: EndReason,
+        by: Author,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Why an id is not live, as long as it is known.
+    fn reason(
+        &self,
+        id: SessionId,
+        now: Timestamp,
+    ) -> impl Future<Output = Option<EndReason>> + Send;
+
+    /// Moves at most `max` sessions that are over at `now` to the archive, and
+    /// removes at most `max` archive records beyond their retention.
+    ///
+    /// # Errors
+    /// As every change.
+    fn sweep(
+        &self,
+        now: Timestamp,
+        max: usize,
+    ) -> impl Future<Output = Result<Swept, StoreError>> + Send;
+
+    /// How it is.
+    fn health(&self) -> StoreHealth;
+}
