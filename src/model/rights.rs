@@ -147,6 +147,17 @@ impl Rights {
                 .all(|right| self.0.binary_search(right).is_ok())
     }
 
+    /// Those of `wanted` that are not held, neither by name nor through
+    /// `admin`.
+    #[must_use]
+    pub fn missing(&self, wanted: &Self) -> Self {
+        if self.is_admin() {
+            return Self::NONE;
+        }
+        let lacks = |right: &&Right| self.0.binary_search(right).is_err();
+        Self(wanted.0.iter().filter(lacks).cloned().collect())
+    }
+
     /// The rights in order.
     pub fn iter(&self) -> impl Iterator<Item = &Right> {
         self.0.iter()
@@ -192,6 +203,10 @@ mod tests {
         assert!(!rights(&["userCreates"]).allows(KnownRight::UserCreate));
         assert_eq!(rights(&["b", "A", "a"]).iter().count(), 2);
         assert!(rights(&["A.b", "c"]).cover(&rights(&["a.B"])));
+        assert_eq!(
+            rights(&["A.b", "c"]).missing(&rights(&["d", "a.B"])),
+            rights(&["d"])
+        );
     }
 
     #[test]

@@ -1,1 +1,480 @@
-//! The oracle.
+//! The oracle: every promise of [`Store`] in the plainest way there is.
+//!
+//! A list, one lock, linear scans. It shares only the model and the query with
+//! the real stores, so that a mistake in their tables, indexes, groups and
+//! records shows as a different answer. It is never optimised, and it forgets
+//! everything when dropped.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::{
+    Access, Begun, Checked, NewSession, Refresh, Refreshed, Rules, Scope, SessionPage, Store,
+    StoreError, StoreHealth, Swept, TokenState,
+};
+use crate::model::{
+    Actor, Author, Directory, DirectoryChange, EndReason, EndedSession, Ends, Identity,
+    Precondition, Resource, Session, SessionId, Subject, Timestamp, Version,
+};
+use crate::ndata::{Query, SessionMember};
+
+/// A store that lives as long as its process.
+#[derive(Debug)]
+pub struct MemoryStore {
+    rules: Rules,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    directory: Directory,
+    /// Live, or over by the passing of time and not swept yet.
+    sessions: Vec<Kept>,
+    /// The archive.
+    ended: Vec<EndedSession>,
+    /// Why an id is not live, and until when somebody may ask: its tokens are
+    /// good until then.
+    reasons: Vec<(SessionId, EndReason, Timestamp)>,
+    changes: u64,
+}
+
+/// A session and what its tokens are made from.
+#[derive(Clone, Debug)]
+struct Kept {
+    session: Session,
+    tokens: TokenState,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            state: Mutex::new(State::default()),
+        }
+    }
+
+    /// The archive, in the order of the endings.
+    #[must_use]
+    pub fn ended(&self) -> Vec<EndedSession> {
+        let mut ended = self.state.lock().ended.clone();
+        ended.sort_by_key(|ended| (ended.ended_at, ended.session.id));
+        ended
+    }
+
+    /// Why a session is over by the passing of time, and since when.
+    fn lapsed(&self, session: &Session, now: Timestamp) -> Option<(EndReason, Timestamp)> {
+        session.lapsed(now, self.rules.idle[session.identity.env.index()])
+    }
+
+    /// Where a live session stands in the list.
+    fn live(&self, state: &State, id: SessionId, now: Timestamp) -> Result<usize, StoreError> {
+        let at = state.sessions.iter().position(|kept| kept.session.id == id);
+        at.filter(|at| self.lapsed(&state.sessions[*at].session, now).is_none())
+            .ok_or_else(|| StoreError::NotLive(self.why(state, id, now)))
+    }
+
+    fn why(&self, state: &State, id: SessionId, now: Timestamp) -> Option<EndReason> {
+        if let Some(kept) = state.sessions.iter().find(|kept| kept.session.id == id) {
+            return self.lapsed(&kept.session, now).map(|(reason, _)| reason);
+        }
+        let known = |(of, _, until): &&(SessionId, EndReason, Timestamp)| *of == id && now < *until;
+        state
+            .reasons
+            .iter()
+            .find(known)
+            .map(|(_, reason, _)| *reason)
+    }
+
+    /// Moves a session to the archive. One whose time was over already ended
+    /// by the rule that struck, and at that instant.
+    fn end_at(
+        &self,
+        state: &mut State,
+        at: usize,
+        reason: EndReason,
+        by: Author,
+        now: Timestamp,
+    ) -> EndedSession {
+        let session = state.sessions.remove(at).session;
+        let (reason, ended_at, by) = match self.lapsed(&session, now) {
+            Some((lapsed, struck)) => (lapsed, struck, Author::Server),
+            None => (reason, now, by),
+        };
+        state.reasons.push((session.id, reason, session.expires_at));
+        let ended = EndedSession {
+            session,
+            ended_at,
+            reason,
+            by,
+        };
+        state.ended.push(ended.clone());
+        ended
+    }
+
+    fn end_matching(
+        &self,
+        state: &mut State,
+        reason: EndReason,
+        by: &Author,
+        now: Timestamp,
+        matches: impl Fn(&Session) -> bool,
+    ) -> Vec<EndedSession> {
+        let mut ended = Vec::new();
+        while let Some(at) = state
+            .sessions
+            .iter()
+            .position(|kept| matches(&kept.session))
+        {
+            ended.push(self.end_at(state, at, reason, by.clone(), now));
+        }
+        ended
+    }
+
+    fn begin_now(&self, new: NewSession, now: Timestamp) -> Result<Begun, StoreError> {
+        let state = &mut *self.state.lock();
+        let principal = state
+            .directory
+            .principal(&new.user_name, &new.device_name)
+            .filter(|who| new.password_seen.is_none() || new.password_seen == who.user.password)
+            .ok_or(StoreError::Denied)?;
+        if state.sessions.iter().any(|kept| kept.session.id == new.id) {
+            return Err(StoreError::Unknown);
+        }
+        let env = principal.device.env;
+        let mut replaced = Vec::new();
+        if env.is_sale() {
+            let (user_name, device_name) = (new.user_name.clone(), new.device_name.clone());
+            let by = Author::Caller {
+                user_name,
+                device_name,
+            };
+            replaced = self.end_matching(state, EndReason::Replaced, &by, now, |session| {
+                session.identity.device_name == new.device_name
+            });
+        }
+        let replaced = replaced
+            .into_iter()
+            .find(|ended| ended.reason == EndReason::Replaced);
+        let session = Session {
+            id: new.id,
+            identity: Identity {
+                user_name: new.user_name,
+                device_name: new.device_name,
+                env,
+                authentication_type: new.authentication_type,
+            },
+            started_at: now,
+            expires_at: self.rules.expires_at(env, now, now),
+            last_access_at: now,
+            version: Version::FIRST,
+        };
+        let tokens = TokenState {
+            generation: 0,
+            refresh_sha256: new.refresh_sha256,
+            salt: new.salt,
+            jti: new.jti,
+            issued_at: now,
+            used: false,
+        };
+        state.sessions.push(Kept {
+            session: session.clone(),
+            tokens,
+        });
+        state.changes += 1;
+        let replaced = replaced.map(|ended| ended.session);
+        Ok(Begun {
+            session,
+            principal: Arc::new(principal),
+            replaced,
+        })
+    }
+
+    fn refresh_now(&self, refresh: Refresh, now: Timestamp) -> Result<Refreshed, StoreError> {
+        let state = &mut *self.state.lock();
+        let at = self.live(state, refresh.id, now)?;
+        let Kept { session, tokens } = state.sessions[at].clone();
+        let identity = &session.identity;
+        if state
+            .directory
+            .principal(&identity.user_name, &identity.device_name)
+            .is_none()
+        {
+            return Err(StoreError::Denied);
+        }
+        if refresh.presented > tokens.generation {
+            return Err(StoreError::Denied);
+        }
+        if refresh.presented < tokens.generation {
+            let first_repeat = refresh.presented + 1 == tokens.generation;
+            let in_grace = now.since(tokens.issued_at) < self.rules.refresh_grace;
+            if first_repeat && in_grace && !tokens.used {
+                return Ok(Refreshed { session, tokens });
+            }
+            self.end_at(state, at, EndReason::RefreshReuse, Author::Server, now);
+            state.changes += 1;
+            return Err(StoreError::Reused);
+        }
+        let kept = &mut state.sessions[at];
+        let env = session.identity.env;
+        kept.session.expires_at = self.rules.expires_at(env, session.started_at, now);
+        kept.session.version = session.version.next();
+        kept.tokens = TokenState {
+            generation: tokens.generation + 1,
+            refresh_sha256: refresh.next_sha256,
+            salt: tokens.salt,
+            jti: refresh.next_jti,
+            issued_at: now,
+            used: false,
+        };
+        state.changes += 1;
+        Ok(Refreshed {
+            session: kept.session.clone(),
+            tokens: kept.tokens,
+        })
+    }
+}
+
+fn concerns(ends: &Ends, session: &Session) -> bool {
+    let Identity {
+        user_name,
+        device_name,
+        ..
+    } = &session.identity;
+    let named = match &ends.subject {
+        Subject::Everybody => true,
+        Subject::User(user) => user == user_name,
+        Subject::Device(device) => device == device_name,
+        Subject::UserOnDevice(user, device) => user == user_name && device == device_name,
+    };
+    named && ends.keep != Some(session.id)
+}
+
+impl Store for MemoryStore {
+    async fn check(&self, access: Access, now: Timestamp) -> Result<Checked, StoreError> {
+        let state = &mut *self.state.lock();
+        let at = self.live(state, access.id, now)?;
+        let Kept { session, tokens } = &mut state.sessions[at];
+        let before = session.version;
+        if access.touch {
+            session.last_access_at = session.last_access_at.max(now);
+            session.version = before.next();
+        }
+        tokens.used |= access.jti_head == Some(tokens.jti_head());
+        let session = session.clone();
+        let identity = &session.identity;
+        let principal = state
+            .directory
+            .principal(&identity.user_name, &identity.device_name);
+        Ok(Checked {
+            session,
+            before,
+            principal: principal.map(Arc::new),
+        })
+    }
+
+    async fn find(&self, id: SessionId, now: Timestamp) -> Option<Session> {
+        let state = self.state.lock();
+        let at = self.live(&state, id, now).ok()?;
+        Some(state.sessions[at].session.clone())
+    }
+
+    async fn page(
+        &self,
+        query: &Query<SessionMember>,
+        scope: &Scope,
+        now: Timestamp,
+    ) -> Result<SessionPage, StoreError> {
+        let state = self.state.lock();
+        let own = |session: &Session| match scope {
+            Scope::Any => true,
+            Scope::Own(user) => session.identity.user_name == *user,
+        };
+        let sessions = state.sessions.iter().map(|kept| &kept.session);
+        let live = sessions.filter(|session| self.lapsed(session, now).is_none());
+        let mut rows: Vec<&Session> = live
+            .filter(|session| own(session) && query.passes(*session))
+            .collect();
+        let total = u64::try_from(rows.len()).expect("a list fits into memory");
+        let order = query.order();
+        rows.sort_by(|a, b| Query::compare(&order, *a, *b));
+        if let Some(after) = &query.after {
+            rows.retain(|row| Query::is_after(&order, *row, after));
+        }
+        let skip = usize::try_from(query.skip).unwrap_or(usize::MAX);
+        let rest = rows.get(skip..).unwrap_or_default();
+        let page = &rest[..query.take.min(rest.len())];
+        let shown = if query.count_only { &[] } else { page };
+        Ok(SessionPage {
+            items: shown.iter().map(|session| (*session).clone()).collect(),
+            count: page.len(),
+            total,
+            more: page.len() < rest.len(),
+        })
+    }
+
+    async fn begin(&self, new: NewSession, now: Timestamp) -> Result<Begun, StoreError> {
+        self.begin_now(new, now)
+    }
+
+    async fn end(
+        &self,
+        id: SessionId,
+        if_match: Precondition,
+        own_access: bool,
+        reason: EndReason,
+        by: Author,
+        now: Timestamp,
+    ) -> Result<Session, StoreError> {
+        let state = &mut *self.state.lock();
+        let at = self.live(state, id, now)?;
+        let seen = Version(state.sessions[at].session.version.0 - u64::from(own_access));
+        if !if_match.if_match_holds(Some(seen)) {
+            return Err(StoreError::Stale(seen));
+        }
+        state.changes += 1;
+        Ok(self.end_at(state, at, reason, by, now).session)
+    }
+
+    async fn tokens(&self, id: SessionId, now: Timestamp) -> Option<TokenState> {
+        let state = self.state.lock();
+        let at = self.live(&state, id, now).ok()?;
+        Some(state.sessions[at].tokens)
+    }
+
+    async fn refresh(&self, refresh: Refresh, now: Timestamp) -> Result<Refreshed, StoreError> {
+        self.refresh_now(refresh, now)
+    }
+
+    async fn directory(&self) -> Arc<Directory> {
+        Arc::new(self.state.lock().directory.clone())
+    }
+
+    async fn change(
+        &self,
+        change: DirectoryChange,
+        precondition: Precondition,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<(Resource, bool), StoreError> {
+        let state = &mut *self.state.lock();
+        let decided = state.directory.decide(&change, &precondition, &actor);
+        let decision = decided.map_err(StoreError::Refused)?;
+        state.directory.apply(&decision);
+        let by = match actor {
+            Actor::System => Author::CommandLine,
+            Actor::Caller {
+                user_name,
+                device_name,
+            } => Author::Caller {
+                user_name,
+                device_name,
+            },
+        };
+        for ends in &decision.ends {
+            let concerned = |session: &Session| concerns(ends, session);
+            self.end_matching(state, ends.reason, &by, now, concerned);
+        }
+        state.changes += 1;
+        Ok((decision.resource, decision.created))
+    }
+
+    async fn end_all(
+        &self,
+        reason: EndReason,
+        by: Author,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let state = &mut *self.state.lock();
+        self.end_matching(state, reason, &by, now, |_| true);
+        state.changes += 1;
+        Ok(())
+    }
+
+    async fn reason(&self, id: SessionId, now: Timestamp) -> Option<EndReason> {
+        self.why(&self.state.lock(), id, now)
+    }
+
+    async fn sweep(&self, now: Timestamp, max: usize) -> Result<Swept, StoreError> {
+        let state = &mut *self.state.lock();
+        let mut swept = Swept {
+            purged: purge(state, &self.rules, now, max),
+            ..Swept::default()
+        };
+        while let Some((at, reason)) = self.longest_over(state, now) {
+            if swept.ended == max {
+                swept.more = true;
+                break;
+            }
+            self.end_at(state, at, reason, Author::Server, now);
+            swept.ended += 1;
+        }
+        swept.more |= surplus(state, &self.rules, now) > 0;
+        Ok(swept)
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        let state = self.state.lock();
+        let deadlines = state
+            .sessions
+            .iter()
+            .map(|kept| self.deadline(&kept.session));
+        deadlines.min()
+    }
+
+    fn health(&self) -> StoreHealth {
+        let state = self.state.lock();
+        StoreHealth {
+            sessions: u64::try_from(state.sessions.len()).unwrap_or(u64::MAX),
+            commit: state.changes,
+            ..StoreHealth::default()
+        }
+    }
+}
+
+impl MemoryStore {
+    /// The session whose time has been over longest.
+    fn longest_over(&self, state: &State, now: Timestamp) -> Option<(usize, EndReason)> {
+        let over = state.sessions.iter().enumerate().filter_map(|(at, kept)| {
+            let (reason, struck) = self.lapsed(&kept.session, now)?;
+            Some((struck, kept.session.id, at, reason))
+        });
+        over.min_by_key(|(struck, id, ..)| (*struck, *id))
+            .map(|(.., at, reason)| (at, reason))
+    }
+
+    /// The first instant at which a session is over if nothing more happens.
+    fn deadline(&self, session: &Session) -> Timestamp {
+        let (_, struck) = self
+            .lapsed(session, Timestamp::MAX)
+            .expect("nothing outlives all time");
+        struck
+    }
+}
+
+/// How many archive records are beyond their retention.
+fn surplus(state: &State, rules: &Rules, now: Timestamp) -> usize {
+    let kept_since = now.minus(rules.ended_retention);
+    let old = state
+        .ended
+        .iter()
+        .filter(|ended| ended.ended_at < kept_since)
+        .count();
+    old.max(state.ended.len().saturating_sub(rules.ended_max))
+}
+
+/// Removes archive records beyond their retention, those that ended first
+/// before others.
+fn purge(state: &mut State, rules: &Rules, now: Timestamp, max: usize) -> usize {
+    let purged = surplus(state, rules, now).min(max);
+    state
+        .ended
+        .sort_by_key(|ended| (ended.ended_at, ended.session.id));
+    state.ended.drain(..purged);
+    purged
+}
+
+#[cfg(test)]
+mod tests;

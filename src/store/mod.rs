@@ -15,6 +15,8 @@ use crate::model::{
 };
 use crate::ndata::{Query, SessionMember};
 
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod memory;
 pub mod sled;
 
@@ -241,8 +243,6 @@ pub struct Swept {
     pub purged: usize,
     /// Whether more is due now.
     pub more: bool,
-    /// The next instant at which something is due, if anything lives.
-    pub next: Option<Timestamp>,
 }
 
 /// How a store is.
@@ -399,6 +399,10 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
         max: usize,
     ) -> impl Future<Output = Result<Swept, StoreError>> + Send;
+
+    /// The next instant at which a session may be over, if any lives: never too
+    /// late, and too early where accesses have moved an idle deadline.
+    fn next_deadline(&self) -> Option<Timestamp>;
 
     /// How it is.
     fn health(&self) -> StoreHealth;

@@ -1,4 +1,27 @@
 //! The embedded store: what is true is in memory, in one table; what must
 //! survive is in sled before anybody sees it.
 
-pub mod record;
+mod base;
+mod codec;
+mod decide;
+mod digest;
+mod disk;
+mod fence;
+mod keys;
+mod op;
+mod open;
+mod record;
+mod room;
+mod shared;
+mod side;
+mod store;
+mod table;
+#[cfg(test)]
+mod tests;
+pub mod verify;
+mod view;
+mod writer;
+
+pub use codec::FORMAT;
+pub use open::{Notice, OpenError};
+pub use store::{Opened, SledStore};

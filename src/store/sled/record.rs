@@ -1,7 +1,7 @@
 //! A session as the sled store holds it: what the API shows, and what is kept
 //! beside it.
 
-use crate::model::{Session, Version};
+use crate::model::{Session, Timestamp, Version};
 use crate::store::TokenState;
 
 /// A session with everything that is stored of it.
@@ -21,4 +21,28 @@ pub struct Record {
     pub written: u64,
     /// What its tokens are made from; `None` for signed requests.
     pub tokens: Option<TokenState>,
+}
+
+/// A session as memory has it, with what is known of its record on disk.
+///
+/// `record.session` and `record.tokens` are memory's; `record.ceiling` and
+/// `record.written` are those of the last write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The session.
+    pub record: Record,
+    /// `lastAccessAt` of the last write: the session's index key on disk
+    /// stands under it.
+    pub disk_last_access: Timestamp,
+}
+
+impl From<Record> for Kept {
+    /// A record just as the disk has it.
+    fn from(record: Record) -> Self {
+        let disk_last_access = record.session.last_access_at;
+        Self {
+            record,
+            disk_last_access,
+        }
+    }
 }

@@ -1,30 +1,14 @@
-//! Who exists and what they may: all users, devices and roles at one instant,
-//! and the rules by which they change.
+//! The words a change of the directory is made of: who asks, what is asked,
+//! what it comes to, and why it is refused. Plain data; the rules stand beside.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{
-    Device, DeviceName, EndReason, Env, Precondition, Principal, Right, Rights, Role, RoleName,
-    SessionId, User, UserDevice, UserId, UserName, Version,
+use crate::model::{
+    Device, DeviceName, EndReason, Env, Right, Role, RoleName, SessionId, User, UserId, UserName,
+    Version,
 };
-
-/// All users, devices and roles at one instant. Cheap to clone (records are
-/// shared), so a reader keeps a consistent snapshot while changes go on.
-#[derive(Clone, Debug, Default)]
-pub struct Directory {
-    users: BTreeMap<UserId, Arc<User>>,
-    /// Every user's name in lower case: two names may not differ by case only.
-    user_names: BTreeMap<String, UserId>,
-    devices: BTreeMap<DeviceName, Arc<Device>>,
-    device_names: BTreeMap<String, DeviceName>,
-    roles: BTreeMap<RoleName, Arc<Role>>,
-    role_names: BTreeMap<String, RoleName>,
-    /// Whether there has ever been a user; set-up is closed for good then.
-    held_user: bool,
-}
 
 /// Who asks for a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,8 +148,10 @@ pub enum DirectoryChange {
     },
     /// Delete a role and every reference to it.
     DeleteRole(RoleName),
-    /// Several changes in order, all or nothing (set-up, import). The refusal
-    /// is that of the first change that can not be made.
+    /// Several changes in order, all or nothing (set-up, import). Each is
+    /// decided on what the ones before it come to, so every rule holds after
+    /// each of them; the precondition is put to none. The refusal is that of
+    /// the first change that can not be made.
     All(Vec<DirectoryChange>),
     /// As `All`, but only while there has never been a user; afterwards
     /// [`Refusal::SetUpClosed`].
@@ -230,6 +216,8 @@ pub struct DirectoryDecision {
     pub resource: Resource,
     /// Whether it did not exist before.
     pub created: bool,
+    /// Whether there has ever been a user once this is applied.
+    pub held_user: bool,
 }
 
 /// What is wrong with one member of a request body.
@@ -241,6 +229,27 @@ pub struct Field {
     pub message: String,
     /// `"1"` required, `"2"` unique.
     pub code: Option<&'static str>,
+}
+
+impl Field {
+    /// A name that somebody else has, also when it differs by case only.
+    pub(super) fn taken(member: impl Into<String>) -> Self {
+        let message = "is already taken".to_owned();
+        Self {
+            member: member.into(),
+            message,
+            code: Some("2"),
+        }
+    }
+
+    /// A name under which there is nothing.
+    pub(super) fn unknown(member: String, what: &str, name: &dyn std::fmt::Display) -> Self {
+        Self {
+            member,
+            message: format!("names the unknown {what} '{name}'"),
+            code: None,
+        }
+    }
 }
 
 /// Why a change is not made. Nothing was changed.

@@ -1,0 +1,307 @@
+//! Tokens that were seen before. Checking a signature costs 38 us, more than
+//! everything else in a request together; a token that was checked once costs
+//! a hash and a look-up.
+//!
+//! The memory says only that a text is a token of ours and what stands in it,
+//! which never changes. Its times are held against `now` at every request, and
+//! whether the session lives is always asked of the store.
+
+use aws_lc_rs::digest;
+use hashbrown::HashTable;
+use parking_lot::RwLock;
+
+pub use super::token::TokenError;
+use super::token::{Claims, KeyRing, TOKEN_BYTES_MAX};
+use crate::model::{SessionId, Timestamp};
+
+/// Parts of the memory, each with a lock of its own. A power of two.
+const SHARDS: usize = 16;
+/// Tokens in one generation of one shard. Two generations of all shards hold
+/// 262,144 tokens in about 30 MB at most.
+const GENERATION_TOKENS_MAX: usize = 8_192;
+
+/// What a good token said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownToken {
+    /// The session.
+    pub sid: SessionId,
+    /// The first eight bytes of its `jti`, as a number.
+    pub jti_head: u64,
+}
+
+/// The signing key and the tokens that it was seen on.
+#[derive(Debug)]
+pub struct Bearer {
+    keys: KeyRing,
+    seen: Seen,
+}
+
+impl Bearer {
+    /// With an empty memory.
+    #[must_use]
+    pub fn new(keys: KeyRing) -> Self {
+        Self {
+            keys,
+            seen: Seen::new(GENERATION_TOKENS_MAX),
+        }
+    }
+
+    /// The signing key.
+    #[must_use]
+    pub fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    /// Which session a token is for. Answers exactly as [`KeyRing::verify`],
+    /// only faster for a token that was seen before.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn authenticate(&self, token: &str, now: Timestamp) -> Result<KnownToken, TokenError> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(TokenError::Invalid);
+        }
+        let name = Name::of(token);
+        let claims = match self.seen.find(&name) {
+            Some(claims) => claims,
+            None => self.read(name, token)?,
+        };
+        claims.check(now)?;
+        Ok(KnownToken {
+            sid: claims.sid,
+            jti_head: claims.jti_head,
+        })
+    }
+
+    /// Expired tokens are remembered too: a client that does not give up must
+    /// not cost a signature each time.
+    fn read(&self, name: Name, token: &str) -> Result<Claims, TokenError> {
+        let claims = self.keys.read(token)?;
+        self.seen.insert(name, claims);
+        Ok(claims)
+    }
+
+    /// Empties the memory: every token is checked again at its next request.
+    pub fn forget_all(&self) {
+        self.seen.clear();
+    }
+}
+
+/// SHA-256 of a token's text: nothing shorter may stand for a credential.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Name([u8; 32]);
+
+impl Name {
+    fn of(token: &str) -> Self {
+        let mut name = [0; 32];
+        name.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+        Self(name)
+    }
+
+    /// Its place in a hash table: the bits are random already.
+    fn hash(&self) -> u64 {
+        u64::from_le_bytes(std::array::from_fn(|i| self.0[i]))
+    }
+
+    /// From bits that [`Name::hash`] does not use.
+    fn shard(&self) -> usize {
+        usize::from(self.0[31]) % SHARDS
+    }
+}
+
+type Generation = HashTable<(Name, Claims)>;
+
+/// A bounded memory of two generations. Fresh tokens go into the young one;
+/// when it is full it becomes the old one, whose content is forgotten. A token
+/// found in the old one moves up, so what is in use stays. Nothing is ever
+/// searched for a victim, and the table is reused, so no request stalls.
+#[derive(Debug)]
+struct Seen {
+    shards: Box<[RwLock<Shard>]>,
+    generation_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    young: Generation,
+    old: Generation,
+}
+
+impl Seen {
+    fn new(generation_max: usize) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            generation_max,
+        }
+    }
+
+    fn find(&self, name: &Name) -> Option<Claims> {
+        let shard = self.shards[name.shard()].read();
+        if let Some(claims) = get(&shard.young, name) {
+            return Some(claims);
+        }
+        let claims = get(&shard.old, name)?;
+        drop(shard);
+        self.insert(*name, claims);
+        Some(claims)
+    }
+
+    fn insert(&self, name: Name, claims: Claims) {
+        let mut shard = self.shards[name.shard()].write();
+        // Another request with the same token may have been faster.
+        if get(&shard.young, &name).is_some() {
+            return;
+        }
+        if shard.young.len() >= self.generation_max {
+            let Shard { young, old } = &mut *shard;
+            std::mem::swap(young, old);
+            young.clear();
+        }
+        shard
+            .young
+            .insert_unique(name.hash(), (name, claims), |(name, _)| name.hash());
+    }
+
+    fn clear(&self) {
+        for shard in &self.shards {
+            *shard.write() = Shard::default();
+        }
+    }
+}
+
+fn get(generation: &Generation, name: &Name) -> Option<Claims> {
+    generation
+        .find(name.hash(), |(known, _)| known == name)
+        .map(|(_, claims)| *claims)
+}
+
+impl std::fmt::Debug for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Name(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::token::NewToken;
+    use crate::model::{AuthenticationType, DeviceName, Env, Identity, Session, UserName, Version};
+    use std::time::Duration;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_691_147_978_000);
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn bearer() -> Bearer {
+        Bearer::new(KeyRing::generate("shop-1"))
+    }
+
+    fn issue(bearer: &Bearer, jti: u8) -> (Session, String) {
+        let session = Session {
+            id: SessionId::draw(),
+            identity: Identity {
+                user_name: UserName::parse("999").unwrap(),
+                device_name: DeviceName::parse("P01").unwrap(),
+                env: Env::CashRegister,
+                authentication_type: AuthenticationType::Bearer,
+            },
+            started_at: NOW,
+            expires_at: NOW.plus(HOUR),
+            last_access_at: NOW,
+            version: Version::FIRST,
+        };
+        let new = NewToken {
+            session: &session,
+            issued_at: NOW,
+            jti: [jti; 16],
+        };
+        let token = bearer.keys().sign(&new);
+        (session, token)
+    }
+
+    fn len(bearer: &Bearer) -> usize {
+        let shards = bearer.seen.shards.iter();
+        shards
+            .map(|shard| shard.read().young.len() + shard.read().old.len())
+            .sum()
+    }
+
+    #[test]
+    fn a_token_answers_the_same_at_first_and_from_memory() {
+        let bearer = bearer();
+        let (session, token) = issue(&bearer, 2);
+        let known = Ok(KnownToken {
+            sid: session.id,
+            jti_head: 0x0202_0202_0202_0202,
+        });
+        for _ in 0..3 {
+            assert_eq!(bearer.authenticate(&token, NOW), known);
+            assert_eq!(len(&bearer), 1);
+        }
+    }
+
+    #[test]
+    fn times_are_checked_at_every_request_of_a_token_in_memory() {
+        let bearer = bearer();
+        let (session, token) = issue(&bearer, 2);
+        let expired = Err(TokenError::Expired { sid: session.id });
+        assert!(bearer.authenticate(&token, NOW).is_ok());
+        assert_eq!(bearer.authenticate(&token, NOW.plus(HOUR)), expired);
+        let before = NOW.minus(Duration::from_millis(1));
+        assert_eq!(
+            bearer.authenticate(&token, before),
+            Err(TokenError::NotYetValid)
+        );
+        assert!(bearer.authenticate(&token, NOW).is_ok());
+    }
+
+    #[test]
+    fn only_tokens_of_ours_are_remembered() {
+        let bearer = bearer();
+        let (_, token) = issue(&bearer, 2);
+        let foreign = issue(&self::bearer(), 2).1;
+        for text in [
+            &token[1..],
+            &token[..token.len() - 1],
+            &foreign,
+            "",
+            &"A".repeat(5000),
+        ] {
+            assert_eq!(bearer.authenticate(text, NOW), Err(TokenError::Invalid));
+        }
+        assert_eq!(len(&bearer), 0);
+    }
+
+    #[test]
+    fn the_memory_can_be_emptied() {
+        let bearer = bearer();
+        let (_, token) = issue(&bearer, 2);
+        bearer.authenticate(&token, NOW).unwrap();
+        bearer.forget_all();
+        assert_eq!(len(&bearer), 0);
+        assert!(bearer.authenticate(&token, NOW).is_ok());
+    }
+
+    #[test]
+    fn the_memory_is_bounded_and_keeps_what_is_in_use() {
+        let seen = Seen::new(100);
+        let claims = Claims {
+            sid: SessionId::draw(),
+            jti_head: 7,
+            not_before: NOW,
+            expires_at: NOW.plus(HOUR),
+        };
+        let busy = Name::of("busy");
+        seen.insert(busy, claims);
+        for number in 0..100_000 {
+            seen.insert(Name::of(&number.to_string()), claims);
+            if number % 50 == 0 {
+                assert_eq!(seen.find(&busy), Some(claims), "after {number}");
+            }
+        }
+        for shard in &seen.shards {
+            let shard = shard.read();
+            assert!(shard.young.len() <= 100 && shard.old.len() <= 100);
+        }
+        assert_eq!(seen.find(&Name::of("0")), None);
+    }
+}

@@ -1,0 +1,180 @@
+//! The command line: every command and option, with the help that people see.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The session server of a shop.
+#[derive(Debug, Parser)]
+#[command(name = "tillgate", version, about, max_term_width = 100)]
+#[command(after_help = "\
+Options may also stand in the environment (TILLGATE_LISTEN, ...) or in a TOML \
+file (--config); the command line wins, then the environment.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 65 data damaged or newer, 66 not found, \
+74 disk or network, 75 in use or busy, 77 refused by a rule, 78 wrong configuration.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that say which installation is meant.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Place {
+    /// Where the sessions are kept [default: data/db]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub data_dir: Option<PathBuf>,
+    /// The installation key, outside the data directory [default: <data-dir>.key]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub key_file: Option<PathBuf>,
+    /// A TOML file with options
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server
+    Serve(Serve),
+    /// Show or check the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Load roles, devices and users from a JSON file into a stopped store
+    Import {
+        /// The store file: {"roles": [], "devices": [], "users": []}
+        file: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Write roles, devices and users as JSON, passwords as their hashes
+    Export {
+        /// Where to; standard output when left out
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Manage users
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Look at sessions and end them
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
+    /// Look at the trusted time, confirm or reset it
+    Clock(ClockArgs),
+    /// Show version and disk format
+    Version,
+}
+
+/// Options of `serve`.
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// Address and port [default: 127.0.0.1:4000]; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<String>,
+    /// Start with a demo shop in an empty directory of its own, on loopback
+    #[arg(long)]
+    pub demo: bool,
+    /// Leave out the sync of the disk, so that the power-cut test has something to find
+    #[cfg(feature = "faults")]
+    #[arg(long, hide = true)]
+    pub fault_no_sync: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would show the comment")]
+    pub place: Place,
+}
+
+/// `config ...`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every option with its value and where it comes from
+    Show(Place),
+    /// Say whether the configuration is good
+    Check(Place),
+}
+
+/// `user ...`
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Create a user; the password is asked for, or read from standard input
+    Add {
+        /// The name to log in with
+        user_name: String,
+        /// The name to show [default: the user name]
+        #[arg(long)]
+        name: Option<String>,
+        /// A device and the roles there, as P01 or P01=cashier,owner; may be repeated
+        #[arg(long = "device", value_name = "DEVICE[=ROLE,...]")]
+        devices: Vec<String>,
+        /// The password must be changed at the first login
+        #[arg(long)]
+        must_change_password: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Set a user's password; ends the user's sessions
+    SetPassword {
+        /// The name the user logs in with
+        user_name: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Disable a user; ends the user's sessions
+    Disable {
+        /// The name the user logs in with
+        user_name: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// List all users
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// `sessions ...`
+#[derive(Debug, Subcommand)]
+pub enum SessionsCommand {
+    /// List live sessions
+    List {
+        /// An NData query, as after the '?' of GET /sessions
+        query: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// End a session
+    End {
+        /// The session's id
+        id: String,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// `clock ...`
+#[derive(Args, Debug)]
+pub struct ClockArgs {
+    /// What to do; without it the clock is shown
+    #[command(subcommand)]
+    pub command: Option<ClockCommand>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would show the comment")]
+    pub place: Place,
+}
+
+/// What to do with the clock.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum ClockCommand {
+    /// The computer's clock is right: take its time over
+    Confirm,
+    /// The kept time was wrong: take the computer's time over and end all sessions
+    Reset,
+}

@@ -1,0 +1,166 @@
+//! One installation put together from its configuration: key, store, clock,
+//! tokens, hashing.
+
+use std::sync::Arc;
+
+use super::args::Serve;
+use super::exit::{Exit, Failure};
+use crate::auth::installation::InstallationKey;
+use crate::auth::memory::Bearer;
+use crate::auth::password;
+use crate::auth::pool::HashPool;
+use crate::auth::setup_code::SetUpCode;
+use crate::auth::token::KeyRing;
+use crate::clock::{Clock, SystemTimeSource, TimeSource};
+use crate::config::{Config, Language, UnknownMembers};
+use crate::http;
+use crate::ndata;
+use crate::server;
+use crate::service::{App, Policy, SetUpGate, sweep::SweeperState};
+use crate::store::Store;
+use crate::store::sled::{OpenError, Opened, SledStore};
+
+/// The name under which the sealed signing keys are kept.
+const SIGNING_KEYS: &str = "signing-keys";
+
+/// An installation, ready for use.
+pub struct Composed {
+    /// The use cases over the open store.
+    pub app: Arc<App<SledStore>>,
+    /// The one-time code, when there has never been a user.
+    pub set_up_code: Option<String>,
+}
+
+/// Faults that a test asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// Leave out the sync of the disk.
+    pub no_sync: bool,
+}
+
+impl From<&Serve> for Faults {
+    #[cfg(feature = "faults")]
+    fn from(args: &Serve) -> Self {
+        Self {
+            no_sync: args.fault_no_sync,
+        }
+    }
+
+    #[cfg(not(feature = "faults"))]
+    fn from(_: &Serve) -> Self {
+        Self::default()
+    }
+}
+
+/// Opens everything. Fails with the option to change and the remedy.
+pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> {
+    let key = InstallationKey::load_or_create(&config.key_file)
+        .map_err(|error| Failure::new(Exit::Config, format!("key_file: {error}")))?;
+    let key = Arc::new(key);
+    let source = SystemTimeSource;
+    let wall = source.wall();
+    let opened = SledStore::open_with(&config.data_dir, config.rules(), wall, faults.no_sync);
+    let Opened { store, notices } = opened.map_err(open_failure)?;
+    for notice in &notices {
+        tracing::warn!(target: "store", "{notice}");
+    }
+    let mark = store.mark();
+    let clock = Arc::new(Clock::start(
+        Box::new(source),
+        (mark.as_millis() > 0).then_some(mark),
+    ));
+    let bearer = Bearer::new(keys(&store, &key).await?);
+    let hashing = HashPool::new(config.hash_threads(), config.argon2());
+    let dummy_hash = password::dummy(config.argon2());
+    let untouched = !store.directory().await.held_user();
+    let code = untouched.then(|| SetUpCode::draw(clock.now()));
+    let set_up_code = code.as_ref().map(|code| code.text().to_owned());
+    let policy = Policy {
+        password_chars_min: config.password_chars_min(),
+        dummy_hash,
+    };
+    let app = App {
+        store,
+        bearer,
+        installation_key: key,
+        hashing,
+        clock,
+        policy,
+        set_up: SetUpGate::new(code),
+        sweeper: SweeperState::default(),
+    };
+    Ok(Composed {
+        app: Arc::new(app),
+        set_up_code,
+    })
+}
+
+/// The signing keys of this epoch. A new epoch has given up a past state, so
+/// no token of the old one may be good: it gets a key of its own.
+async fn keys(store: &SledStore, installation: &InstallationKey) -> Result<KeyRing, Failure> {
+    let issuer = store.installation().to_owned();
+    let label = format!("{SIGNING_KEYS}/{}", store.health().epoch);
+    if let Some(sealed) = store.meta(&label) {
+        return KeyRing::unseal(&issuer, installation, &label, sealed).map_err(|_| {
+            let sentence = "key_file: this key does not open the store's signing keys; it belongs \
+                            to another installation. Put the right file back, or name it with --key-file";
+            Failure::new(Exit::Config, sentence)
+        });
+    }
+    let ring = KeyRing::generate(&issuer);
+    let sealed = ring.seal(installation, &label);
+    store
+        .put_meta(&label, Some(sealed))
+        .await
+        .map_err(|error| {
+            Failure::new(
+                Exit::Io,
+                format!("the signing key can not be stored: {error}"),
+            )
+        })?;
+    Ok(ring)
+}
+
+/// What the configuration says about answers.
+pub fn settings(config: &Config) -> http::Settings {
+    http::Settings {
+        default_language: match config.http.language {
+            Language::English => http::Language::English,
+            Language::Slovak => http::Language::Slovak,
+        },
+        query: query_limits(config),
+        log_requests: config.log.requests,
+    }
+}
+
+/// What the configuration says about queries.
+pub fn query_limits(config: &Config) -> ndata::Limits {
+    ndata::Limits {
+        take_default: config.query.take_default,
+        take_max: config.query.take_max,
+        ignore_unknown_members: config.query.unknown_members == UnknownMembers::Ignore,
+    }
+}
+
+/// What the configuration says about connections.
+pub fn limits(config: &Config) -> server::Limits {
+    let http = &config.http;
+    server::Limits {
+        first_byte_timeout: http.first_byte_timeout,
+        header_timeout: http.header_timeout,
+        body_timeout: http.body_timeout,
+        idle_timeout: http.idle_timeout,
+        write_timeout: http.write_timeout,
+        connections_max: http.connections_max,
+        drain_max: http.drain_max,
+    }
+}
+
+fn open_failure(error: OpenError) -> Failure {
+    let exit = match &error {
+        OpenError::Locked { .. } => Exit::Temporary,
+        OpenError::Newer { .. } | OpenError::Damaged { .. } => Exit::Data,
+        _ => Exit::Io,
+    };
+    Failure::new(exit, error)
+}

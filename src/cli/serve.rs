@@ -1,0 +1,266 @@
+//! `tillgate serve`: everything put together, run, and taken apart again.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::Serve;
+use super::compose::{self, Composed};
+use super::exit::{Exit, Failure};
+use super::{control, store_file};
+use crate::config::Config;
+use crate::http;
+use crate::server;
+use crate::service::{App, sweep};
+use crate::store::Store;
+use crate::store::sled::SledStore;
+
+/// How often the trusted time goes to the disk when nothing else does.
+const MARK_EVERY: Duration = Duration::from_secs(60);
+/// How often the clock looks for jumps.
+const CLOCK_TICK: Duration = Duration::from_millis(500);
+/// The demo shop.
+const DEMO_STORE: &str = include_str!("../../data/demo/store.json");
+
+/// Runs the server until it is told to stop.
+pub fn run(config: Config, args: &Serve) -> Result<(), Failure> {
+    refuse_foreign_addresses(config.listen)?;
+    let demo = args.demo.then(|| DemoDir::make(&config)).transpose()?;
+    let config = demo
+        .as_ref()
+        .map_or(config.clone(), |demo| demo.config(config));
+    let runtime = runtime()?;
+    runtime.block_on(serve(&config, args, demo.as_ref()))
+}
+
+/// One serving thread fewer than cores: a second one on a small machine buys
+/// no throughput and costs latency (measured).
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut builder = if cores <= 2 {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(cores - 1);
+        builder
+    };
+    builder
+        .enable_all()
+        .thread_name("tillgate-serve")
+        .build()
+        .map_err(|error| Failure::new(Exit::Io, format!("the runtime does not start: {error}")))
+}
+
+/// Signed requests, lockout and limits are not there yet, so the server stays
+/// on its own machine.
+fn refuse_foreign_addresses(listen: SocketAddr) -> Result<(), Failure> {
+    if listen.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Config,
+        format!(
+            "listen: {listen} can be reached from other machines, which this version refuses; \
+             use --listen 127.0.0.1:{}",
+            listen.port()
+        ),
+    ))
+}
+
+async fn serve(config: &Config, args: &Serve, demo: Option<&DemoDir>) -> Result<(), Failure> {
+    let listener = bind(config.listen).await?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Failure::new(Exit::Io, error))?;
+    let Composed { app, set_up_code } = compose::open(config, compose::Faults::from(args)).await?;
+    if let Some(demo) = demo {
+        store_file::load(&app, DEMO_STORE, |_, _| {}).await?;
+        demo.welcome(address);
+    } else if let Some(code) = set_up_code {
+        eprintln!("{}", set_up_help(&code, address));
+    }
+    let stop = Stop::listen()?;
+    let background = start_background(&app, &config.data_dir);
+    println!("tillgate listening on http://{address}");
+    let drained = server::serve(
+        listener,
+        http::routes(&app, compose::settings(config)),
+        compose::limits(config),
+        stop.wait(),
+    )
+    .await;
+    tracing::info!(target: "serve", ?drained, "no longer serving");
+    background.iter().for_each(tokio::task::JoinHandle::abort);
+    let _ = std::fs::remove_file(control::socket_path(&config.data_dir));
+    let closing = Arc::clone(&app);
+    // Ends the writer after a last flush.
+    tokio::task::spawn_blocking(move || closing.store.close())
+        .await
+        .map_err(|error| Failure::new(Exit::Failure, error))?;
+    Ok(())
+}
+
+async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(listen).await.map_err(|error| {
+        let remedy = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "another program uses this port: choose one with --listen"
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                "this port needs more rights: choose one above 1023 with --listen"
+            }
+            _ => "choose another address with --listen",
+        };
+        Failure::new(Exit::Io, format!("listen: {listen}: {error}; {remedy}"))
+    })
+}
+
+fn start_background(
+    app: &Arc<App<SledStore>>,
+    data_dir: &Path,
+) -> Vec<tokio::task::JoinHandle<()>> {
+    let mut tasks = vec![
+        tokio::spawn(sweep::run(Arc::clone(app))),
+        tokio::spawn(mark_time(Arc::clone(app))),
+        tokio::spawn(watch_clock(Arc::clone(app))),
+    ];
+    match control::listen(data_dir) {
+        Ok(listener) => tasks.push(tokio::spawn(control::serve(listener, Arc::clone(app)))),
+        Err(error) => tracing::warn!(
+            target: "control", %error,
+            "no control socket: commands beside this server will not work; a shorter --data-dir may help"
+        ),
+    }
+    tasks
+}
+
+async fn mark_time(app: Arc<App<SledStore>>) {
+    loop {
+        tokio::time::sleep(MARK_EVERY).await;
+        // Refused marks show in health as a store that can not write.
+        let _ = app.store.mark_clock(app.now(), false).await;
+    }
+}
+
+async fn watch_clock(app: Arc<App<SledStore>>) {
+    loop {
+        tokio::time::sleep(CLOCK_TICK).await;
+        let clock = Arc::clone(&app.clock);
+        if clock.wants_confirmation() {
+            // Asks another program, so off the serving thread.
+            let _ = tokio::task::spawn_blocking(move || clock.tick()).await;
+        } else {
+            clock.tick();
+        }
+    }
+}
+
+/// Signals that end the server: the first drains, the second cuts.
+struct Stop {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, Failure> {
+        let to = |kind| signal(kind).map_err(|error| Failure::new(Exit::Io, error));
+        Ok(Self {
+            terminate: to(SignalKind::terminate())?,
+            interrupt: to(SignalKind::interrupt())?,
+        })
+    }
+
+    fn wait(self) -> server::StopSignals {
+        let Self {
+            mut terminate,
+            mut interrupt,
+        } = self;
+        let (sender, signals) = server::stop_signals();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                sender.stop();
+            }
+        });
+        signals
+    }
+}
+
+/// A directory of the demo's own, gone when the server ends.
+struct DemoDir(PathBuf);
+
+impl DemoDir {
+    fn make(config: &Config) -> Result<Self, Failure> {
+        if let Some(dir) = config.data_dir_given() {
+            let empty = std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
+            if !empty {
+                let sentence = format!(
+                    "data_dir: {} is not empty, and --demo starts with an empty directory of its \
+                     own; leave --data-dir out",
+                    dir.display()
+                );
+                return Err(Failure::new(Exit::Config, sentence));
+            }
+        }
+        let name = format!("tillgate-demo-{:016x}", rand::random::<u64>());
+        let dir = std::env::temp_dir().join(name);
+        std::fs::create_dir(&dir).map_err(|error| {
+            Failure::new(
+                Exit::Io,
+                format!("the demo's directory {}: {error}", dir.display()),
+            )
+        })?;
+        Ok(Self(dir))
+    }
+
+    fn config(&self, mut config: Config) -> Config {
+        config.data_dir = self.0.join("db");
+        config.key_file = self.0.join("db.key");
+        config
+    }
+
+    fn welcome(&self, address: SocketAddr) {
+        eprintln!(
+            "
+A demo shop, gone when this server ends ({dir}).
+
+  user  password      name            devices
+  999   demo-owner    Majiteľ         P01 P02 PDA1 BackOffice LINK (may do everything)
+  1     demo-cashier  Jana Nováková   P01 P02 PDA1
+
+Log in, list, and look at yourself:
+
+  TOKEN=$(curl -s http://{address}/api/auth -H 'Content-Type: application/json' -d '{{\"userName\":\"999\",\"password\":\"demo-owner\",\"deviceName\":\"P01\"}}' | sed 's/.*\"tokenId\":\"\\([^\"]*\\)\".*/\\1/')
+  curl -s http://{address}/sessions -H \"Authorization: Bearer $TOKEN\"
+  curl -s http://{address}/api/auth -H \"Authorization: Bearer $TOKEN\"
+",
+            dir = self.0.display(),
+        );
+    }
+}
+
+impl Drop for DemoDir {
+    fn drop(&mut self) {
+        // A demo that can not tidy up behind itself has lost nothing.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn set_up_help(code: &str, address: SocketAddr) -> String {
+    format!(
+        "
+There is no user yet. Create the first administrator within the hour with this one-time code:
+
+  {code}
+
+  curl http://{address}/setup -H 'Content-Type: application/json' -d '{{\"code\":\"{code}\",\"userName\":\"admin\",\"name\":\"Administrator\",\"password\":\"CHOOSE-ONE\",\"deviceName\":\"Office\"}}'
+"
+    )
+}

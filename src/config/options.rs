@@ -1,0 +1,434 @@
+//! Every option there is: its key, its meaning, how it is read and how it is
+//! shown. The environment's names, the sample file and `config show` all come
+//! from this table, so none of them can miss an option.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::value::{duration, duration_or_off, number, quoted, spell, word, word_for};
+use super::{Config, Language, LogFormat, UnknownMembers};
+use crate::auth::password::{HashParams, ITERATIONS_MAX, MEMORY_KIB_MAX, MEMORY_KIB_MIN};
+use crate::model::Env;
+
+/// The key of the data directory.
+pub(super) const DATA_DIR: &str = "data_dir";
+/// The key of the installation key's file.
+pub(super) const KEY_FILE: &str = "key_file";
+
+/// The least time that a limit can give.
+const SECOND: Duration = Duration::from_secs(1);
+/// Most rows of a page.
+const TAKE_MAX: usize = 100_000;
+/// Most ended sessions to keep.
+const ENDED_MAX: usize = 10_000_000;
+/// Most connections.
+const CONNECTIONS_MAX: usize = 1_000_000;
+/// The longest that the shortest password can be: people must be able to type
+/// it, and it must fit into what is looked at.
+const LENGTH_MIN_MAX: usize = 64;
+/// Most hashing threads.
+const HASH_THREADS_MAX: usize = 256;
+/// The word for what suits the machine.
+const AUTO: &str = "auto";
+
+const UNKNOWN_MEMBERS: &[(&str, UnknownMembers)] = &[
+    ("reject", UnknownMembers::Reject),
+    ("ignore", UnknownMembers::Ignore),
+];
+const LANGUAGES: &[(&str, Language)] = &[
+    (Language::English.tag(), Language::English),
+    (Language::Slovak.tag(), Language::Slovak),
+];
+const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+const SWITCH: &[(&str, bool)] = &[("true", true), ("false", false)];
+
+/// One option.
+pub(super) struct ConfigOption {
+    /// Section and key, joined by dots.
+    pub(super) key: &'static str,
+    /// What it decides, for the sample file.
+    pub(super) meaning: &'static str,
+    /// Reads a value; the error says why not and what to write instead.
+    pub(super) set: fn(&mut Config, &str) -> Result<(), String>,
+    /// The value that holds, as TOML.
+    pub(super) get: fn(&Config) -> String,
+    /// The option whose value holds while this one is not given.
+    pub(super) falls_back_to: Option<&'static str>,
+}
+
+impl ConfigOption {
+    const fn new(
+        key: &'static str,
+        meaning: &'static str,
+        set: fn(&mut Config, &str) -> Result<(), String>,
+        get: fn(&Config) -> String,
+    ) -> Self {
+        Self {
+            key,
+            meaning,
+            set,
+            get,
+            falls_back_to: None,
+        }
+    }
+
+    const fn or(mut self, key: &'static str) -> Self {
+        self.falls_back_to = Some(key);
+        self
+    }
+
+    /// Its section; empty for those above all sections.
+    pub(super) fn section(&self) -> &'static str {
+        self.key.rsplit_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// Its key within the section.
+    pub(super) fn name(&self) -> &'static str {
+        self.key.rsplit_once('.').map_or(self.key, |(_, name)| name)
+    }
+
+    /// Its environment variable.
+    pub(super) fn variable(&self) -> String {
+        format!(
+            "TILLGATE_{}",
+            self.key.replace('.', "__").to_ascii_uppercase()
+        )
+    }
+}
+
+/// The option with this key.
+pub(super) fn find(key: &str) -> Option<&'static ConfigOption> {
+    OPTIONS.iter().find(|option| option.key == key)
+}
+
+const LIFETIME: &str = "sessions.lifetime.default";
+const IDLE: &str = "sessions.idle.default";
+
+fn put<T>(slot: &mut T, value: Result<T, String>) -> Result<(), String> {
+    *slot = value?;
+    Ok(())
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    duration(text, SECOND)
+}
+
+fn idle(text: &str) -> Result<Option<Duration>, String> {
+    duration_or_off(text, SECOND)
+}
+
+fn time(value: Duration) -> String {
+    quoted(spell(value))
+}
+
+fn time_or_off(value: Option<Duration>) -> String {
+    value.map_or_else(|| quoted("off"), time)
+}
+
+fn set_argon2(config: &mut Config, memory_kib: u32, iterations: u32) {
+    let params = HashParams::new(memory_kib, iterations);
+    config.password.argon2 = params.expect("both numbers were read within their ranges");
+}
+
+fn log_level(text: &str) -> Result<String, String> {
+    match EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!(
+            "can not be read ({error}); write error, warn, info or debug"
+        )),
+    }
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("names nothing; write a path".to_owned());
+    }
+    Ok(PathBuf::from(text))
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    let wrong = |_| "is not an address and a port; write one as 127.0.0.1:4000 or [::1]:4000";
+    Ok(text.parse().map_err(wrong)?)
+}
+
+/// Every option, section by section, in the order in which they are shown.
+pub(super) static OPTIONS: &[ConfigOption] = &[
+    ConfigOption::new(
+        "listen",
+        "Address and port. Port 0 takes a free one. This version serves its own\nmachine only, so the address must be a loopback one.",
+        |c, t| put(&mut c.listen, listen(t)),
+        |c| quoted(c.listen.to_string()),
+    ),
+    ConfigOption::new(
+        DATA_DIR,
+        "Where the sessions are kept. Relative paths begin where the server is\nstarted. Created when missing; one server at a time.",
+        |c, t| put(&mut c.data_dir, path(t)),
+        |c| quoted(c.data_dir.to_string_lossy()),
+    ),
+    ConfigOption::new(
+        KEY_FILE,
+        "The installation key: created at the first start, mode 0600, outside of\ndata_dir. Keep a copy apart from the backups: they are worth nothing\nwithout it. Left out: data_dir with .key at the end.",
+        |c, t| put(&mut c.key_file, path(t)),
+        |c| quoted(c.key_file.to_string_lossy()),
+    ),
+    ConfigOption::new(
+        "sessions.max_lifetime",
+        "No refresh extends a session beyond this from its start. off: no limit.",
+        |c, t| put(&mut c.sessions.max_lifetime, duration_or_off(t, SECOND)),
+        |c| time_or_off(c.sessions.max_lifetime),
+    ),
+    ConfigOption::new(
+        "sessions.refresh_grace",
+        "How long a used refresh token gets the same answer again, for clients\nthat lost the first one.",
+        |c, t| put(&mut c.sessions.refresh_grace, duration(t, Duration::ZERO)),
+        |c| time(c.sessions.refresh_grace),
+    ),
+    ConfigOption::new(
+        "sessions.ended_retention",
+        "How long ended sessions are kept.",
+        |c, t| put(&mut c.sessions.ended_retention, duration(t, Duration::ZERO)),
+        |c| time(c.sessions.ended_retention),
+    ),
+    ConfigOption::new(
+        "sessions.ended_max",
+        "How many ended sessions are kept at most; the oldest go first.",
+        |c, t| put(&mut c.sessions.ended_max, number(t, 0..=ENDED_MAX)),
+        |c| c.sessions.ended_max.to_string(),
+    ),
+    ConfigOption::new(
+        LIFETIME,
+        "From login or refresh to the end of a session. Every environment that\nhas no lifetime of its own has this one.",
+        |c, t| put(&mut c.sessions.lifetime.default, lifetime(t)),
+        |c| time(c.sessions.lifetime.default),
+    ),
+    ConfigOption::new(
+        "sessions.lifetime.BackOffice",
+        "",
+        |c, t| {
+            put(
+                &mut c.sessions.lifetime.own[Env::BackOffice.index()],
+                lifetime(t).map(Some),
+            )
+        },
+        |c| time(c.sessions.lifetime.of(Env::BackOffice)),
+    )
+    .or(LIFETIME),
+    ConfigOption::new(
+        "sessions.lifetime.CashRegister",
+        "",
+        |c, t| {
+            put(
+                &mut c.sessions.lifetime.own[Env::CashRegister.index()],
+                lifetime(t).map(Some),
+            )
+        },
+        |c| time(c.sessions.lifetime.of(Env::CashRegister)),
+    )
+    .or(LIFETIME),
+    ConfigOption::new(
+        "sessions.lifetime.PDA",
+        "",
+        |c, t| {
+            put(
+                &mut c.sessions.lifetime.own[Env::Pda.index()],
+                lifetime(t).map(Some),
+            )
+        },
+        |c| time(c.sessions.lifetime.of(Env::Pda)),
+    )
+    .or(LIFETIME),
+    ConfigOption::new(
+        "sessions.lifetime.Tool",
+        "",
+        |c, t| {
+            put(
+                &mut c.sessions.lifetime.own[Env::Tool.index()],
+                lifetime(t).map(Some),
+            )
+        },
+        |c| time(c.sessions.lifetime.of(Env::Tool)),
+    )
+    .or(LIFETIME),
+    ConfigOption::new(
+        IDLE,
+        "How long a session may go without a request before it ends. off: for\never. PCI DSS asks for 15m in the back office.",
+        |c, t| put(&mut c.sessions.idle.default, idle(t)),
+        |c| time_or_off(c.sessions.idle.default),
+    ),
+    ConfigOption::new(
+        "sessions.idle.BackOffice",
+        "",
+        |c, t| {
+            put(
+                &mut c.sessions.idle.own[Env::BackOffice.index()],
+                idle(t).map(Some),
+            )
+        },
+        |c| time_or_off(c.sessions.idle.of(Env::BackOffice)),
+    )
+    .or(IDLE),
+    ConfigOption::new(
+        "sessions.idle.CashRegister",
+        "",
+        |c, t| {
+            put(
+                &mut c.sessions.idle.own[Env::CashRegister.index()],
+                idle(t).map(Some),
+            )
+        },
+        |c| time_or_off(c.sessions.idle.of(Env::CashRegister)),
+    )
+    .or(IDLE),
+    ConfigOption::new(
+        "sessions.idle.PDA",
+        "",
+        |c, t| {
+            put(
+                &mut c.sessions.idle.own[Env::Pda.index()],
+                idle(t).map(Some),
+            )
+        },
+        |c| time_or_off(c.sessions.idle.of(Env::Pda)),
+    )
+    .or(IDLE),
+    ConfigOption::new(
+        "sessions.idle.Tool",
+        "",
+        |c, t| {
+            put(
+                &mut c.sessions.idle.own[Env::Tool.index()],
+                idle(t).map(Some),
+            )
+        },
+        |c| time_or_off(c.sessions.idle.of(Env::Tool)),
+    )
+    .or(IDLE),
+    ConfigOption::new(
+        "query.take_default",
+        "Rows of a page when the query has no $take.",
+        |c, t| put(&mut c.query.take_default, number(t, 1..=TAKE_MAX)),
+        |c| c.query.take_default.to_string(),
+    ),
+    ConfigOption::new(
+        "query.take_max",
+        "Rows of a page at most; a larger $take is cut to it.",
+        |c, t| put(&mut c.query.take_max, number(t, 1..=TAKE_MAX)),
+        |c| c.query.take_max.to_string(),
+    ),
+    ConfigOption::new(
+        "query.unknown_members",
+        "Filters on members that do not exist: reject (400), because a misspelt\nfilter would answer too much; or ignore.",
+        |c, t| put(&mut c.query.unknown_members, word(t, UNKNOWN_MEMBERS)),
+        |c| quoted(word_for(&c.query.unknown_members, UNKNOWN_MEMBERS)),
+    ),
+    ConfigOption::new(
+        "http.connections_max",
+        "Connections at once; further ones wait. The system's limit of open files\nmay lower it.",
+        |c, t| put(&mut c.http.connections_max, number(t, 1..=CONNECTIONS_MAX)),
+        |c| c.http.connections_max.to_string(),
+    ),
+    ConfigOption::new(
+        "http.first_byte_timeout",
+        "How long the first byte of a connection may take.",
+        |c, t| put(&mut c.http.first_byte_timeout, duration(t, SECOND)),
+        |c| time(c.http.first_byte_timeout),
+    ),
+    ConfigOption::new(
+        "http.header_timeout",
+        "How long the head of a request may take.",
+        |c, t| put(&mut c.http.header_timeout, duration(t, SECOND)),
+        |c| time(c.http.header_timeout),
+    ),
+    ConfigOption::new(
+        "http.body_timeout",
+        "How long the body of a request may take.",
+        |c, t| put(&mut c.http.body_timeout, duration(t, SECOND)),
+        |c| time(c.http.body_timeout),
+    ),
+    ConfigOption::new(
+        "http.idle_timeout",
+        "How long a connection may wait for its next request.",
+        |c, t| put(&mut c.http.idle_timeout, duration(t, SECOND)),
+        |c| time(c.http.idle_timeout),
+    ),
+    ConfigOption::new(
+        "http.write_timeout",
+        "How long a client may leave an answer lying.",
+        |c, t| put(&mut c.http.write_timeout, duration(t, SECOND)),
+        |c| time(c.http.write_timeout),
+    ),
+    ConfigOption::new(
+        "http.drain_max",
+        "How long requests under way get when the server is told to stop.",
+        |c, t| put(&mut c.http.drain_max, duration(t, Duration::ZERO)),
+        |c| time(c.http.drain_max),
+    ),
+    ConfigOption::new(
+        "http.language",
+        "The language of answers when a request prefers none: en-GB or sk-SK.",
+        |c, t| put(&mut c.http.language, word(t, LANGUAGES)),
+        |c| quoted(c.http.language.tag()),
+    ),
+    ConfigOption::new(
+        "password.argon2_memory_kib",
+        "Memory of one password hash (argon2id) in KiB. Stored hashes keep the\ncost they were made with.",
+        |c, t| {
+            let memory_kib = number(t, MEMORY_KIB_MIN..=MEMORY_KIB_MAX)?;
+            set_argon2(c, memory_kib, c.password.argon2.iterations());
+            Ok(())
+        },
+        |c| c.password.argon2.memory_kib().to_string(),
+    ),
+    ConfigOption::new(
+        "password.argon2_iterations",
+        "Passes over that memory.",
+        |c, t| {
+            let iterations = number(t, 1..=ITERATIONS_MAX)?;
+            set_argon2(c, c.password.argon2.memory_kib(), iterations);
+            Ok(())
+        },
+        |c| c.password.argon2.iterations().to_string(),
+    ),
+    ConfigOption::new(
+        "password.length_min",
+        "The shortest new password, in characters. 8 is the least that ASVS\nallows, 15 what NIST asks for where nothing but the password protects.",
+        |c, t| put(&mut c.password.length_min, number(t, 1..=LENGTH_MIN_MAX)),
+        |c| c.password.length_min.to_string(),
+    ),
+    ConfigOption::new(
+        "password.hash_threads",
+        "Passwords hashed at once: a number, or auto for one fewer than there are\ncores, within a quarter of the memory.",
+        |c, t| {
+            let wanted = |t| number(t, 1..=HASH_THREADS_MAX).map(Some);
+            let threads = if t == AUTO { Ok(None) } else { wanted(t) };
+            c.password.hash_threads = threads.map_err(|reason| format!("{reason}, or {AUTO}"))?;
+            Ok(())
+        },
+        |c| {
+            c.password
+                .hash_threads
+                .map_or_else(|| quoted(AUTO), |threads| threads.to_string())
+        },
+    ),
+    ConfigOption::new(
+        "log.level",
+        "error, warn, info or debug; or by part, as info,store=debug.",
+        |c, t| put(&mut c.log.level, log_level(t)),
+        |c| quoted(c.log.level.clone()),
+    ),
+    ConfigOption::new(
+        "log.format",
+        "text for people, or json with one object a line.",
+        |c, t| put(&mut c.log.format, word(t, FORMATS)),
+        |c| quoted(word_for(&c.log.format, FORMATS)),
+    ),
+    ConfigOption::new(
+        "log.requests",
+        "Whether every request gets a line.",
+        |c, t| put(&mut c.log.requests, word(t, SWITCH)),
+        |c| c.log.requests.to_string(),
+    ),
+];

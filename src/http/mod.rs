@@ -1,0 +1,415 @@
+//! The API over HTTP: the table of all routes, and the two filters that stand
+//! before it. Nothing here decides what a caller may; that is the service's.
+//!
+//! `GET /sessions/{id}` is asked thousands of times a second and has a filter
+//! of its own. Everything else goes through one filter and one table.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use warp::Filter;
+use warp::http::header::{ALLOW, HeaderMap, HeaderValue};
+use warp::http::{StatusCode, Uri, Version};
+use warp::path::FullPath;
+use warp::reply::Response;
+
+use self::body::Body;
+use self::caught::caught;
+pub use self::i18n::Language;
+pub use self::problem::ApiError;
+use self::reply::{Reply, Stamp, Stamps};
+use self::request::{Request, Verb};
+use crate::ndata;
+use crate::service::App;
+use crate::store::Store;
+
+mod auth;
+pub mod body;
+mod caught;
+mod conditions;
+mod devices;
+pub mod fields;
+mod health;
+mod hot;
+mod i18n;
+mod listing;
+mod problem;
+mod reply;
+mod request;
+pub mod resource;
+mod roles;
+mod sessions;
+mod set_up;
+#[cfg(test)]
+pub(crate) mod testing;
+mod users;
+pub mod wire;
+
+pub use self::devices::input as device_input;
+pub use self::roles::input as role_input;
+pub use self::users::input as user_input;
+
+/// What the configuration decides for HTTP.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// For clients that name no language of ours.
+    pub default_language: Language,
+    /// Limits of list queries.
+    pub query: ndata::Limits,
+    /// Write one log line for each request, the hot route aside.
+    pub log_requests: bool,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// How long one body may take to arrive.
+    pub body_timeout: Duration,
+}
+
+/// What answers the requests of connections.
+pub trait Answers: Clone + Send + Sync + 'static {
+    /// The filter that answers every request of one connection.
+    fn to(
+        &self,
+        peer: Peer,
+    ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static;
+
+    /// The answer to a request that HTTP itself refuses, before any route.
+    fn refused(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Option<Response>;
+
+    /// The bytes of a response that ends a connection on which no request
+    /// could be read.
+    fn unread(&self, error: &ApiError) -> Vec<u8>;
+}
+
+/// The whole API.
+pub struct Routes<S>(Arc<Shared<S>>);
+
+impl<S> Clone for Routes<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// What all requests share.
+struct Shared<S> {
+    app: Arc<App<S>>,
+    settings: Settings,
+    stamps: Stamps,
+}
+
+/// The whole API over this app.
+pub fn routes<S: Store>(app: &Arc<App<S>>, settings: Settings) -> Routes<S> {
+    let stamps = Stamps::new();
+    Routes(Arc::new(Shared {
+        app: Arc::clone(app),
+        settings,
+        stamps,
+    }))
+}
+
+/// A path that exists. Names and ids are decoded, not yet checked.
+#[derive(Debug, PartialEq, Eq)]
+enum Place<'a> {
+    Sessions,
+    Session(&'a str),
+    /// Words that are no ids; their GET comes with the archive.
+    Reserved,
+    Auth,
+    Refresh,
+    OwnPassword,
+    Users,
+    User(&'a str),
+    Devices,
+    Device(&'a str),
+    Roles,
+    Role(&'a str),
+    Health,
+    Live,
+    Ready,
+    SetUp,
+}
+
+/// All paths, each with the form that logs show and the methods it knows.
+fn place<'a>(segments: &'a [Cow<'a, str>]) -> Option<(Place<'a>, &'static str, &'static str)> {
+    let segments: Vec<&str> = segments.iter().map(|segment| &**segment).collect();
+    Some(match *segments {
+        ["sessions"] => (Place::Sessions, "/sessions", "GET, HEAD, OPTIONS"),
+        ["sessions", "ended" | "revocations"] => {
+            (Place::Reserved, "/sessions/{word}", "GET, HEAD, OPTIONS")
+        }
+        ["sessions", id] => (
+            Place::Session(id),
+            "/sessions/{id}",
+            "GET, HEAD, DELETE, OPTIONS",
+        ),
+        ["auth"] => (Place::Auth, "/auth", "GET, HEAD, POST, DELETE, OPTIONS"),
+        ["auth", "refresh"] => (Place::Refresh, "/auth/refresh", "POST, OPTIONS"),
+        ["auth", "password"] => (Place::OwnPassword, "/auth/password", "PUT, OPTIONS"),
+        ["users"] => (Place::Users, "/users", "GET, HEAD, POST, OPTIONS"),
+        ["users", id] => (
+            Place::User(id),
+            "/users/{id}",
+            "GET, HEAD, PUT, DELETE, OPTIONS",
+        ),
+        ["devices"] => (Place::Devices, "/devices", "GET, HEAD, POST, OPTIONS"),
+        ["devices", name] => (
+            Place::Device(name),
+            "/devices/{name}",
+            "GET, HEAD, PUT, DELETE, OPTIONS",
+        ),
+        ["roles"] => (Place::Roles, "/roles", "GET, HEAD, POST, OPTIONS"),
+        ["roles", name] => (
+            Place::Role(name),
+            "/roles/{name}",
+            "GET, HEAD, PUT, DELETE, OPTIONS",
+        ),
+        ["health"] => (Place::Health, "/health", "GET, HEAD, OPTIONS"),
+        ["livez"] => (Place::Live, "/livez", "GET, HEAD, OPTIONS"),
+        ["readyz"] => (Place::Ready, "/readyz", "GET, HEAD, OPTIONS"),
+        ["setup"] => (Place::SetUp, "/setup", "POST, OPTIONS"),
+        _ => return None,
+    })
+}
+
+/// The table: what is asked of which path, and who answers.
+async fn dispatch<S: Store>(
+    shared: &Shared<S>,
+    place: Place<'_>,
+    allow: &'static str,
+    request: &mut Request,
+) -> Result<Reply, ApiError> {
+    let (app, limits) = (&*shared.app, &shared.settings.query);
+    match (Verb::from(&request.method), place) {
+        (Verb::Get, Place::Sessions) => sessions::list(app, limits, request).await,
+        (Verb::Get, Place::Session(id)) => sessions::get(app, id, request).await,
+        (Verb::Delete, Place::Session(id)) => sessions::delete(app, id, request).await,
+        (Verb::Get, Place::Reserved) => Err(ApiError::NotFound),
+        (Verb::Post, Place::Auth) => auth::log_in(app, request).await,
+        (Verb::Get, Place::Auth) => auth::profile(app, request).await,
+        (Verb::Delete, Place::Auth) => auth::log_out(app, request).await,
+        (Verb::Post, Place::Refresh) => auth::refresh(app, request).await,
+        (Verb::Put, Place::OwnPassword) => auth::change_password(app, request).await,
+        (Verb::Get, Place::Users) => users::list(app, limits, request).await,
+        (Verb::Post, Place::Users) => users::create(app, request).await,
+        (Verb::Get, Place::User(id)) => users::get(app, id, request).await,
+        (Verb::Put, Place::User(id)) => users::put(app, id, request).await,
+        (Verb::Delete, Place::User(id)) => users::delete(app, id, request).await,
+        (Verb::Get, Place::Devices) => devices::list(app, limits, request).await,
+        (Verb::Post, Place::Devices) => devices::create(app, request).await,
+        (Verb::Get, Place::Device(name)) => devices::get(app, name, request).await,
+        (Verb::Put, Place::Device(name)) => devices::put(app, name, request).await,
+        (Verb::Delete, Place::Device(name)) => devices::delete(app, name, request).await,
+        (Verb::Get, Place::Roles) => roles::list(app, limits, request).await,
+        (Verb::Post, Place::Roles) => roles::create(app, request).await,
+        (Verb::Get, Place::Role(name)) => roles::get(app, name, request).await,
+        (Verb::Put, Place::Role(name)) => roles::put(app, name, request).await,
+        (Verb::Delete, Place::Role(name)) => roles::delete(app, name, request).await,
+        (Verb::Get, Place::Health) => Ok(health::report(app)),
+        (Verb::Get, Place::Live) => Ok(health::live()),
+        (Verb::Get, Place::Ready) => health::ready(app),
+        (Verb::Post, Place::SetUp) => set_up::create(app, request).await,
+        (Verb::Options, _) => {
+            let allow = HeaderValue::from_static(allow);
+            Ok(Reply::empty(StatusCode::NO_CONTENT).with(ALLOW, allow))
+        }
+        _ => Err(ApiError::MethodNotAllowed(allow)),
+    }
+}
+
+/// Where health stands besides: the one address of the second version.
+const HEALTH_V2: &str = "/api/v2/health";
+
+async fn handle<S: Store>(
+    shared: &Shared<S>,
+    request: &mut Request,
+    template: &mut &'static str,
+) -> Result<Reply, ApiError> {
+    let path = if request.path == HEALTH_V2 {
+        "/health"
+    } else {
+        &request.path
+    }
+    .to_owned();
+    let segments = request::segments(&path).ok_or(ApiError::NotFound)?;
+    let (place, form, allow) = place(&segments).ok_or(ApiError::NotFound)?;
+    *template = form;
+    if !request::takes_json(&request.headers) {
+        return Err(ApiError::NotAcceptable);
+    }
+    dispatch(shared, place, allow, request).await
+}
+
+/// Answers one request, whatever happens.
+async fn answer<S: Store>(shared: Arc<Shared<S>>, mut request: Request) -> Response {
+    let started = Instant::now();
+    let stamp = shared.stamp();
+    let language = shared.language(&request.headers);
+    let mut template = "-";
+    let handled = caught(handle(&shared, &mut request, &mut template)).await;
+    let reply = handled
+        .unwrap_or(Err(ApiError::Internal))
+        .unwrap_or_else(|error| error.reply(language, stamp.trace_id(), &request.path));
+    if shared.settings.log_requests {
+        log(
+            &request,
+            template,
+            reply.status,
+            started.elapsed(),
+            stamp.trace_id(),
+        );
+    }
+    reply.finish(&stamp)
+}
+
+/// One line a request: never a query, a header, a token or a path as sent.
+fn log(request: &Request, route: &str, status: StatusCode, took: Duration, request_id: &str) {
+    let (method, status, micros) = (&request.method, status.as_u16(), took.as_micros());
+    let known = request.known.get();
+    let session = known.map_or("-", |known| known.session.short());
+    let user = known.map_or("-", |known| known.user.as_str());
+    tracing::info!(
+        target: "http",
+        %method, route, status, micros,
+        request.id = request_id, session.id = session, user.name = user,
+        "answered"
+    );
+}
+
+impl<S: Store> Shared<S> {
+    fn stamp(&self) -> Stamp {
+        self.stamps.stamp(self.app.now())
+    }
+
+    fn language(&self, headers: &HeaderMap) -> Language {
+        Language::of(headers, self.settings.default_language)
+    }
+
+    fn problem(&self, error: &ApiError, language: Language, path: &str) -> Response {
+        let stamp = self.stamp();
+        error.reply(language, stamp.trace_id(), path).finish(&stamp)
+    }
+}
+
+impl<S: Store> Answers for Routes<S> {
+    fn to(
+        &self,
+        peer: Peer,
+    ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static
+    {
+        hot::filter(&self.0).or(everything(&self.0, peer)).unify()
+    }
+
+    fn refused(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
+        let error = request::look_at_head(version, uri, headers).err()?;
+        // An address that is too long is not sent back.
+        let path = if error == ApiError::UriTooLong {
+            ""
+        } else {
+            uri.path()
+        };
+        Some(self.0.problem(&error, self.0.language(headers), path))
+    }
+
+    fn unread(&self, error: &ApiError) -> Vec<u8> {
+        let stamp = self.0.stamp();
+        let language = self.0.settings.default_language;
+        error
+            .reply(language, stamp.trace_id(), "")
+            .into_bytes(&stamp)
+    }
+}
+
+/// The filter behind the hot one: takes the request apart and never rejects.
+fn everything<S: Store>(
+    shared: &Arc<Shared<S>>,
+    peer: Peer,
+) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + use<S> {
+    let shared = Arc::clone(shared);
+    let query = warp::query::raw()
+        .map(Some)
+        .or(warp::any().map(|| None))
+        .unify();
+    warp::method()
+        .and(warp::path::full())
+        .and(query)
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream().map(Body::new))
+        .then(move |method, path: FullPath, query, headers, body| {
+            let path = path.as_str().to_owned();
+            let known = OnceLock::new();
+            let request = Request {
+                method,
+                path,
+                query,
+                headers,
+                peer,
+                body,
+                known,
+            };
+            answer(Arc::clone(&shared), request)
+        })
+        .recover(|_: warp::Rejection| {
+            std::future::ready(Ok::<_, Infallible>(StatusCode::INTERNAL_SERVER_ERROR))
+        })
+        .map(warp::Reply::into_response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(path: &str) -> Option<(&'static str, &'static str)> {
+        let segments = request::segments(path)?;
+        place(&segments).map(|(_, template, allow)| (template, allow))
+    }
+
+    #[test]
+    fn every_path_of_the_contract_is_found_and_no_other() {
+        for (path, template) in [
+            ("/sessions", Some("/sessions")),
+            ("/api/v1/sessions/abc", Some("/sessions/{id}")),
+            ("/sessions/ended", Some("/sessions/{word}")),
+            ("/api/auth", Some("/auth")),
+            ("/api/auth/refresh", Some("/auth/refresh")),
+            ("/users/a%20b", Some("/users/{id}")),
+            ("/api/health", Some("/health")),
+            ("/livez", Some("/livez")),
+            ("/sessions/", None),
+            ("/sessions/a/b", None),
+            ("/api/api/sessions", None),
+            ("/api/v2/sessions", None),
+            ("/", None),
+            ("/api", None),
+        ] {
+            assert_eq!(
+                found(path).map(|(template, _)| template),
+                template,
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_path_answers_options_and_every_get_also_head() {
+        for path in [
+            "/sessions",
+            "/sessions/x",
+            "/auth",
+            "/users",
+            "/users/x",
+            "/setup",
+            "/health",
+        ] {
+            let (_, allow) = found(path).expect("a path of ours");
+            assert!(allow.ends_with("OPTIONS"), "{path}");
+            assert_eq!(allow.contains("GET"), allow.contains("HEAD"), "{path}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The members of users, devices and roles. Only single values: lists and free
+//! data can be neither filtered nor sorted by.
+
+use super::query::{Kind, Member, Row, Value};
+use crate::model::{Device, Role, User, Version};
+
+/// The members of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UserMember {
+    /// `id`
+    Id,
+    /// `userName`
+    UserName,
+    /// `name`
+    Name,
+    /// `isActive`
+    IsActive,
+    /// `isVirtual`
+    IsVirtual,
+    /// `featureName`; may be unset
+    FeatureName,
+    /// `mustChangePassword`
+    MustChangePassword,
+    /// `_v`
+    Version,
+}
+
+impl Member for UserMember {
+    const ALL: &'static [Self] = &[
+        Self::Id,
+        Self::UserName,
+        Self::Name,
+        Self::IsActive,
+        Self::IsVirtual,
+        Self::FeatureName,
+        Self::MustChangePassword,
+        Self::Version,
+    ];
+    const TIE_BREAK: &'static [Self] = &[Self::UserName, Self::Id];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::UserName => "userName",
+            Self::Name => "name",
+            Self::IsActive => "isActive",
+            Self::IsVirtual => "isVirtual",
+            Self::FeatureName => "featureName",
+            Self::MustChangePassword => "mustChangePassword",
+            Self::Version => "_v",
+        }
+    }
+
+    fn alias(self) -> Option<&'static str> {
+        None
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::Id | Self::UserName | Self::Name | Self::FeatureName => Kind::Text,
+            Self::IsActive | Self::IsVirtual | Self::MustChangePassword => Kind::Bool,
+            Self::Version => Kind::Number,
+        }
+    }
+}
+
+impl Row<UserMember> for User {
+    fn value(&self, member: UserMember) -> Value<'_> {
+        match member {
+            UserMember::Id => Value::Text(self.id.to_string().into()),
+            UserMember::UserName => Value::Text(self.user_name.as_str().into()),
+            UserMember::Name => Value::Text(self.name.as_str().into()),
+            UserMember::IsActive => Value::Bool(self.is_active),
+            UserMember::IsVirtual => Value::Bool(self.is_virtual),
+            UserMember::FeatureName => self
+                .feature_name
+                .as_deref()
+                .map_or(Value::Null, |name| Value::Text(name.into())),
+            UserMember::MustChangePassword => Value::Bool(self.must_change_password),
+            UserMember::Version => version(self.version),
+        }
+    }
+}
+
+/// The members of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeviceMember {
+    /// `name`
+    Name,
+    /// `isActive`
+    IsActive,
+    /// `envName`
+    EnvName,
+    /// `description`
+    Description,
+    /// `_v`
+    Version,
+}
+
+impl Member for DeviceMember {
+    const ALL: &'static [Self] = &[
+        Self::Name,
+        Self::IsActive,
+        Self::EnvName,
+        Self::Description,
+        Self::Version,
+    ];
+    const TIE_BREAK: &'static [Self] = &[Self::Name];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::IsActive => "isActive",
+            Self::EnvName => "envName",
+            Self::Description => "description",
+            Self::Version => "_v",
+        }
+    }
+
+    fn alias(self) -> Option<&'static str> {
+        None
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::Name | Self::EnvName | Self::Description => Kind::Text,
+            Self::IsActive => Kind::Bool,
+            Self::Version => Kind::Number,
+        }
+    }
+}
+
+impl Row<DeviceMember> for Device {
+    fn value(&self, member: DeviceMember) -> Value<'_> {
+        match member {
+            DeviceMember::Name => Value::Text(self.name.as_str().into()),
+            DeviceMember::IsActive => Value::Bool(self.is_active),
+            DeviceMember::EnvName => Value::Text(self.env.as_str().into()),
+            DeviceMember::Description => Value::Text(self.description.as_str().into()),
+            DeviceMember::Version => version(self.version),
+        }
+    }
+}
+
+/// The members of a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RoleMember {
+    /// `name`
+    Name,
+    /// `label`
+    Label,
+    /// `description`
+    Description,
+    /// `_v`
+    Version,
+}
+
+impl Member for RoleMember {
+    const ALL: &'static [Self] = &[Self::Name, Self::Label, Self::Description, Self::Version];
+    const TIE_BREAK: &'static [Self] = &[Self::Name];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Label => "label",
+            Self::Description => "description",
+            Self::Version => "_v",
+        }
+    }
+
+    fn alias(self) -> Option<&'static str> {
+        None
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::Name | Self::Label | Self::Description => Kind::Text,
+            Self::Version => Kind::Number,
+        }
+    }
+}
+
+impl Row<RoleMember> for Role {
+    fn value(&self, member: RoleMember) -> Value<'_> {
+        match member {
+            RoleMember::Name => Value::Text(self.name.as_str().into()),
+            RoleMember::Label => Value::Text(self.label.as_str().into()),
+            RoleMember::Description => Value::Text(self.description.as_str().into()),
+            RoleMember::Version => version(self.version),
+        }
+    }
+}
+
+fn version(version: Version) -> Value<'static> {
+    Value::Number(i64::try_from(version.0).unwrap_or(i64::MAX))
+}

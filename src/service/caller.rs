@@ -1,0 +1,104 @@
+//! Who asks: from a bearer token to a caller with rights, in one place.
+
+use std::sync::Arc;
+
+use super::{App, ServiceError};
+use crate::auth::memory::TokenError;
+use crate::model::{Actor, Author, EndReason, KnownRight, Principal, Session, Version};
+use crate::store::{Access, Store, StoreError};
+
+/// An authenticated caller, looked up for this request.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The session that asks, after this access.
+    pub session: Session,
+    /// Its `_v` before this access, for preconditions.
+    pub before: Version,
+    /// The person and the device with the rights of this instant.
+    pub principal: Arc<Principal>,
+}
+
+/// Which routes a request may reach while its user must change the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// `/api/auth*`: always.
+    OwnLogin,
+    /// Everything else: only when the password need not be changed.
+    Everything,
+}
+
+impl Caller {
+    /// The caller as the author of a change.
+    pub fn author(&self) -> Author {
+        let identity = &self.session.identity;
+        Author::Caller {
+            user_name: identity.user_name.clone(),
+            device_name: identity.device_name.clone(),
+        }
+    }
+
+    /// The caller as the actor of a change of the directory.
+    pub fn actor(&self) -> Actor {
+        let identity = &self.session.identity;
+        Actor::Caller {
+            user_name: identity.user_name.clone(),
+            device_name: identity.device_name.clone(),
+        }
+    }
+
+    /// Whether a right is held.
+    pub fn may(&self, right: KnownRight) -> bool {
+        self.principal.rights.allows(right)
+    }
+}
+
+impl<S: Store> App<S> {
+    /// Finds out who asks, and counts the access.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unauthenticated`] with the reason when the session is
+    /// over; [`ServiceError::Forbidden`] while the password must be changed.
+    pub async fn caller(&self, token: &str, reach: Reach) -> Result<Caller, ServiceError> {
+        let now = self.now();
+        let known = match self.bearer.authenticate(token, now) {
+            Ok(known) => known,
+            Err(TokenError::Expired { sid }) => {
+                // The token's own end is that of the session as it was then.
+                let reason = self
+                    .store
+                    .reason(sid, now)
+                    .await
+                    .unwrap_or(EndReason::Expired);
+                return Err(ServiceError::Unauthenticated {
+                    reason: Some(reason),
+                });
+            }
+            Err(_) => return Err(ServiceError::Unauthenticated { reason: None }),
+        };
+        let access = Access {
+            id: known.sid,
+            jti_head: Some(known.jti_head),
+            touch: true,
+        };
+        let checked = match self.store.check(access, now).await {
+            Ok(checked) => checked,
+            Err(StoreError::NotLive(reason)) => {
+                return Err(ServiceError::Unauthenticated { reason });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Some(principal) = checked.principal else {
+            let reason = Some(EndReason::AccountDisabled);
+            return Err(ServiceError::Unauthenticated { reason });
+        };
+        if principal.user.must_change_password && reach == Reach::Everything {
+            let sentence = "The password must be changed first: PUT /api/auth/password.";
+            return Err(ServiceError::Forbidden(sentence.to_owned()));
+        }
+        Ok(Caller {
+            session: checked.session,
+            before: checked.before,
+            principal,
+        })
+    }
+}

@@ -1,0 +1,106 @@
+//! Users, devices and roles: the passwords are hashed here, everything else
+//! is decided where the change is made.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::{App, ServiceError};
+use crate::auth::secret::Secret;
+use crate::model::{
+    Actor, Device, DeviceName, DirectoryChange, Mode, Precondition, Resource, Role, RoleName, User,
+    UserId, UserInput, UserName,
+};
+use crate::store::Store;
+
+/// A password that a request sets, not yet hashed, and who asked.
+#[derive(Debug)]
+pub struct NewPassword {
+    /// Whose share of the hashing it takes.
+    pub peer: IpAddr,
+    /// The password; `None` leaves what is stored.
+    pub password: Option<Secret>,
+}
+
+impl<S: Store> App<S> {
+    /// A user by id, or by name.
+    pub async fn find_user(&self, id_or_name: &str) -> Result<Arc<User>, ServiceError> {
+        let directory = self.store.directory().await;
+        let by_id = UserId::parse(id_or_name)
+            .ok()
+            .and_then(|id| directory.user(id));
+        let by_name = || {
+            UserName::parse(id_or_name)
+                .ok()
+                .and_then(|name| directory.user_named(&name))
+        };
+        by_id
+            .or_else(by_name)
+            .cloned()
+            .ok_or(ServiceError::NotFound)
+    }
+
+    /// A device by name.
+    pub async fn find_device(&self, name: &str) -> Result<Arc<Device>, ServiceError> {
+        let name = DeviceName::parse(name).map_err(|_| ServiceError::NotFound)?;
+        self.store
+            .directory()
+            .await
+            .device(&name)
+            .cloned()
+            .ok_or(ServiceError::NotFound)
+    }
+
+    /// A role by name.
+    pub async fn find_role(&self, name: &str) -> Result<Arc<Role>, ServiceError> {
+        let name = RoleName::parse(name).map_err(|_| ServiceError::NotFound)?;
+        self.store
+            .directory()
+            .await
+            .role(&name)
+            .cloned()
+            .ok_or(ServiceError::NotFound)
+    }
+
+    /// Creates or replaces a user. The password is hashed first.
+    pub async fn put_user(
+        &self,
+        actor: Actor,
+        mode: Mode,
+        id: UserId,
+        mut input: UserInput,
+        new: NewPassword,
+        precondition: Precondition,
+    ) -> Result<(Arc<User>, bool), ServiceError> {
+        if let Some(password) = new.password {
+            self.look_at_new_password("password", &password)?;
+            // Hashing is dear: what is refused anyway is refused before it. The
+            // decision that counts is made again when the change is written.
+            let directory = self.store.directory().await;
+            let dry = DirectoryChange::PutUser {
+                mode,
+                id,
+                input: input.clone(),
+            };
+            directory.decide(&dry, &precondition, &actor)?;
+            input.password = Some(self.hashing.hash(new.peer, password).await?);
+        }
+        let change = DirectoryChange::PutUser { mode, id, input };
+        match self.change(change, precondition, actor).await? {
+            (Resource::User(user), created) => Ok((user, created)),
+            _ => Err(ServiceError::Unknown),
+        }
+    }
+
+    /// Makes a change of the directory.
+    pub async fn change(
+        &self,
+        change: DirectoryChange,
+        precondition: Precondition,
+        actor: Actor,
+    ) -> Result<(Resource, bool), ServiceError> {
+        Ok(self
+            .store
+            .change(change, precondition, actor, self.now())
+            .await?)
+    }
+}

@@ -1,0 +1,193 @@
+//! How the server is, in the four entries of the health page.
+
+use std::time::{Duration, Instant};
+
+use super::App;
+use crate::clock::ClockState;
+use crate::store::{Store, StoreHealth};
+
+/// How good something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// As it should be.
+    Healthy,
+    /// It goes on, but somebody should look.
+    Degraded,
+    /// It does not do its work.
+    Unhealthy,
+}
+
+impl Status {
+    /// The spelling on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "Healthy",
+            Self::Degraded => "Degraded",
+            Self::Unhealthy => "Unhealthy",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its name: `diskstorage`, `database`, `sweeper` or `clock`.
+    pub name: &'static str,
+    /// How good it is.
+    pub status: Status,
+    /// How long looking took.
+    pub duration: Duration,
+    /// What a person should know, if anything.
+    pub description: Option<String>,
+    /// Figures.
+    pub data: Vec<(&'static str, serde_json::Value)>,
+}
+
+/// The whole page.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The worst of the entries.
+    pub status: Status,
+    /// How long looking took.
+    pub duration: Duration,
+    /// The entries, always all four.
+    pub entries: Vec<Entry>,
+}
+
+/// A sweep that has not come to its end for this long is late.
+const SWEEP_LATE_AFTER: Duration = Duration::from_secs(300);
+
+impl<S: Store> App<S> {
+    /// Looks at everything.
+    pub fn health(&self) -> Report {
+        let started = Instant::now();
+        let store = self.store.health();
+        let entries = vec![
+            timed(|| disk_storage(&store)),
+            timed(|| database(&store)),
+            timed(|| self.sweeper_entry()),
+            timed(|| self.clock_entry()),
+        ];
+        let status = entries
+            .iter()
+            .map(|entry| entry.status)
+            .max()
+            .unwrap_or(Status::Healthy);
+        Report {
+            status,
+            duration: started.elapsed(),
+            entries,
+        }
+    }
+
+    /// Whether requests that change something can be taken on.
+    pub fn is_ready(&self) -> bool {
+        let store = self.store.health();
+        !store.read_only && store.stalled.is_none()
+    }
+
+    fn sweeper_entry(&self) -> Entry {
+        let report = self.sweeper.report();
+        let age = report.last_run.map(|last| self.now().since(last));
+        let (status, description) = match (&report.error, age) {
+            (Some(error), _) => (
+                Status::Degraded,
+                Some(format!("the last step was not made: {error}")),
+            ),
+            (None, Some(age)) if age > SWEEP_LATE_AFTER => (
+                Status::Degraded,
+                Some(format!("last finished {} s ago", age.as_secs())),
+            ),
+            _ => (Status::Healthy, None),
+        };
+        let last = report.last_run.map(|last| last.to_string());
+        let data = vec![
+            ("ended", report.ended.into()),
+            ("purged", report.purged.into()),
+            ("lastRunAt", last.into()),
+        ];
+        entry("sweeper", status, description, data)
+    }
+
+    fn clock_entry(&self) -> Entry {
+        let clock = self.clock.status();
+        let (status, description) = match clock.state {
+            ClockState::Good => (Status::Healthy, None),
+            ClockState::Behind => (
+                Status::Degraded,
+                Some("the computer's clock is behind; set it. Sessions go on by the time kept here".to_owned()),
+            ),
+            ClockState::Unconfirmed => (
+                Status::Degraded,
+                Some("the computer's clock has jumped ahead; if it is right, run 'tillgate clock confirm'".to_owned()),
+            ),
+        };
+        let data = vec![
+            ("wall", clock.wall.to_string().into()),
+            ("trusted", clock.trusted.to_string().into()),
+        ];
+        entry("clock", status, description, data)
+    }
+}
+
+fn timed(look: impl FnOnce() -> Entry) -> Entry {
+    let started = Instant::now();
+    let mut entry = look();
+    entry.duration = started.elapsed();
+    entry
+}
+
+fn entry(
+    name: &'static str,
+    status: Status,
+    description: Option<String>,
+    data: Vec<(&'static str, serde_json::Value)>,
+) -> Entry {
+    Entry {
+        name,
+        status,
+        duration: Duration::ZERO,
+        description,
+        data,
+    }
+}
+
+fn disk_storage(store: &StoreHealth) -> Entry {
+    let (status, description) = if store.full {
+        let sentence = "too little room on the disk: logins are refused, endings go on";
+        (Status::Unhealthy, Some(sentence.to_owned()))
+    } else {
+        (Status::Healthy, None)
+    };
+    entry(
+        "diskstorage",
+        status,
+        description,
+        vec![("freeBytes", store.free_bytes.into())],
+    )
+}
+
+fn database(store: &StoreHealth) -> Entry {
+    let (status, description) = if store.read_only {
+        let sentence = "a write failed: nothing is changed until the server is restarted";
+        (Status::Unhealthy, Some(sentence.to_owned()))
+    } else if let Some(silent) = store.stalled {
+        (
+            Status::Unhealthy,
+            Some(format!(
+                "the disk has not answered for {} s",
+                silent.as_secs()
+            )),
+        )
+    } else {
+        (Status::Healthy, None)
+    };
+    let data = vec![
+        ("sessions", store.sessions.into()),
+        ("dirty", store.dirty.into()),
+        ("lagSeconds", store.lag.as_secs().into()),
+        ("commit", store.commit.into()),
+        ("epoch", store.epoch.into()),
+    ];
+    entry("database", status, description, data)
+}

@@ -1,0 +1,256 @@
+//! Logging in and out, refreshing, changing the own password.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::{App, Caller, PASSWORD_BYTES_MAX, ServiceError};
+use crate::auth::refresh;
+use crate::auth::secret::Secret;
+use crate::auth::token::NewToken;
+use crate::model::{
+    AuthenticationType, DeviceName, DirectoryChange, EndReason, Field, Precondition, Principal,
+    Refusal, Session, SessionId, Timestamp, UserName,
+};
+use crate::store::{NewSession, Refresh, Store, StoreError, TokenState};
+
+/// A login succeeded.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// The pair of tokens.
+    pub pair: RefreshedPair,
+    /// Who, where, with which rights.
+    pub principal: Arc<Principal>,
+}
+
+/// A pair of tokens and the session they belong to.
+#[derive(Debug)]
+pub struct RefreshedPair {
+    /// The bearer token (JWT).
+    pub token_id: String,
+    /// The refresh token, base64.
+    pub refresh_token: String,
+    /// The session.
+    pub session: Session,
+    /// The server's trusted time, for tills whose clock is wrong.
+    pub server_time: Timestamp,
+}
+
+impl<S: Store> App<S> {
+    /// Logs a person in on a device. Unknown users, wrong passwords, and users
+    /// or devices that are not active or not assigned get the same answer
+    /// after the same work.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unauthenticated`] without a reason for all of those;
+    /// [`ServiceError::Busy`] when too many wait to be hashed.
+    pub async fn log_in(
+        &self,
+        peer: IpAddr,
+        user: &str,
+        password: Secret,
+        device: &str,
+    ) -> Result<LoggedIn, ServiceError> {
+        const REFUSED: ServiceError = ServiceError::Unauthenticated { reason: None };
+        let directory = self.store.directory().await;
+        let names = UserName::parse(user)
+            .ok()
+            .zip(DeviceName::parse(device).ok());
+        let known = names
+            .as_ref()
+            .and_then(|(user, _)| directory.user_named(user));
+        let stored = known.and_then(|user| user.password.clone());
+        let against = stored
+            .clone()
+            .unwrap_or_else(|| Arc::clone(&self.policy.dummy_hash));
+        let fits = password.len() <= PASSWORD_BYTES_MAX;
+        let password = if fits {
+            password
+        } else {
+            Secret::new(String::new())
+        };
+        let right = self.hashing.verify(peer, password, against).await? && fits;
+        let (Some((user_name, device_name)), Some(stored), true) = (names, stored, right) else {
+            return Err(REFUSED);
+        };
+        let new = self.new_session(user_name, device_name, Some(stored));
+        let (refresh_sha256, salt, jti) = (new.refresh_sha256, new.salt, new.jti);
+        let begun = match self.store.begin(new, self.now()).await {
+            Ok(begun) => begun,
+            Err(StoreError::Denied) => return Err(REFUSED),
+            Err(error) => return Err(error.into()),
+        };
+        self.sweeper.ring();
+        // What was just begun, not what is stored by now: another login on the
+        // same till may already have taken its place, and this one succeeded.
+        let issued_at = begun.session.started_at;
+        let tokens = TokenState {
+            generation: 0,
+            refresh_sha256,
+            salt,
+            jti,
+            issued_at,
+            used: false,
+        };
+        let pair = self.pair(begun.session, &tokens);
+        Ok(LoggedIn {
+            pair,
+            principal: begun.principal,
+        })
+    }
+
+    fn new_session(
+        &self,
+        user_name: UserName,
+        device_name: DeviceName,
+        password_seen: Option<Arc<str>>,
+    ) -> NewSession {
+        let id = SessionId::draw();
+        let salt = rand::random();
+        let first = refresh::token(&self.installation_key, id, 0, &salt);
+        NewSession {
+            id,
+            user_name,
+            device_name,
+            authentication_type: AuthenticationType::Bearer,
+            password_seen,
+            refresh_sha256: refresh::sha256(&first),
+            salt,
+            jti: rand::random(),
+        }
+    }
+
+    /// The pair of tokens of a state: the same state always makes the same pair.
+    fn pair(&self, session: Session, tokens: &TokenState) -> RefreshedPair {
+        let token_id = self.bearer.keys().sign(&NewToken {
+            session: &session,
+            issued_at: tokens.issued_at,
+            jti: tokens.jti,
+        });
+        let key = &self.installation_key;
+        let refresh_token = refresh::token(key, session.id, tokens.generation, &tokens.salt);
+        RefreshedPair {
+            token_id,
+            refresh_token,
+            session,
+            server_time: self.now(),
+        }
+    }
+
+    /// Exchanges a refresh token for the next pair.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unauthenticated`]; with the reason when the session is
+    /// over, `refreshReuse` when this call has ended it.
+    pub async fn refresh(
+        &self,
+        token_id: &str,
+        presented: &str,
+    ) -> Result<RefreshedPair, ServiceError> {
+        const REFUSED: ServiceError = ServiceError::Unauthenticated { reason: None };
+        let now = self.now();
+        let claims = self
+            .bearer
+            .keys()
+            .read_even_expired(token_id, now)
+            .map_err(|_| REFUSED)?;
+        let Some(tokens) = self.store.tokens(claims.sid, now).await else {
+            let reason = self.store.reason(claims.sid, now).await;
+            return Err(ServiceError::Unauthenticated { reason });
+        };
+        let key = &self.installation_key;
+        let generation =
+            refresh::generation_of(key, claims.sid, &tokens.salt, presented, tokens.generation)
+                .ok_or(REFUSED)?;
+        let next = refresh::token(key, claims.sid, generation + 1, &tokens.salt);
+        let exchange = Refresh {
+            id: claims.sid,
+            presented: generation,
+            next_sha256: refresh::sha256(&next),
+            next_jti: rand::random(),
+        };
+        match self.store.refresh(exchange, now).await {
+            Ok(refreshed) => Ok(self.pair(refreshed.session, &refreshed.tokens)),
+            Err(StoreError::NotLive(reason)) => Err(ServiceError::Unauthenticated { reason }),
+            Err(StoreError::Reused) => {
+                let reason = Some(EndReason::RefreshReuse);
+                Err(ServiceError::Unauthenticated { reason })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Ends the caller's own session.
+    pub async fn log_out(&self, caller: &Caller) -> Result<(), ServiceError> {
+        self.end_session(caller, caller.session.id, Precondition::default())
+            .await?;
+        Ok(())
+    }
+
+    /// Changes the caller's own password and ends the user's other sessions.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] naming `oldPassword` or `newPassword`.
+    pub async fn change_own_password(
+        &self,
+        peer: IpAddr,
+        caller: &Caller,
+        old: Secret,
+        new: Secret,
+    ) -> Result<(), ServiceError> {
+        let wrong = || {
+            ServiceError::Invalid(vec![Field {
+                member: "oldPassword".to_owned(),
+                message: "is not the password".to_owned(),
+                code: None,
+            }])
+        };
+        self.look_at_new_password("newPassword", &new)?;
+        let user = &caller.principal.user;
+        let seen = user.password.clone().ok_or_else(wrong)?;
+        if old.len() > PASSWORD_BYTES_MAX
+            || !self.hashing.verify(peer, old, Arc::clone(&seen)).await?
+        {
+            return Err(wrong());
+        }
+        let change = DirectoryChange::SetPassword {
+            user: user.id,
+            seen: Some(seen),
+            password: self.hashing.hash(peer, new).await?,
+            keep: Some(caller.session.id),
+        };
+        let none = Precondition::default();
+        match self
+            .store
+            .change(change, none, caller.actor(), self.now())
+            .await
+        {
+            Ok(_) => Ok(()),
+            // Somebody else changed it while it was being hashed.
+            Err(StoreError::Refused(Refusal::NotFound)) => Err(wrong()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The rules for a new password.
+    pub(super) fn look_at_new_password(
+        &self,
+        member: &str,
+        password: &Secret,
+    ) -> Result<(), ServiceError> {
+        let chars = password.expose().chars().count();
+        let min = self.policy.password_chars_min;
+        let message = if chars < min {
+            format!("must have at least {min} characters")
+        } else if password.len() > PASSWORD_BYTES_MAX {
+            format!("must have at most {PASSWORD_BYTES_MAX} bytes")
+        } else {
+            return Ok(());
+        };
+        let code = (chars == 0).then_some("1");
+        Err(ServiceError::Invalid(vec![Field {
+            member: member.to_owned(),
+            message,
+            code,
+        }]))
+    }
+}

@@ -1,0 +1,112 @@
+//! The use cases: log in, check, list, end, manage. The only place that
+//! decides "may this caller?"; knows neither HTTP nor disks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::auth::installation::InstallationKey;
+use crate::auth::memory::Bearer;
+use crate::auth::pool::HashPool;
+use crate::clock::Clock;
+use crate::model::{EndReason, Field, Version};
+use crate::store::Store;
+
+mod caller;
+mod directory;
+mod error;
+pub mod health;
+mod login;
+mod sessions;
+mod set_up;
+pub mod sweep;
+
+pub use caller::{Caller, Reach};
+pub use directory::NewPassword;
+pub use login::{LoggedIn, RefreshedPair};
+pub use set_up::{SetUpGate, SetUpRequest};
+
+/// Everything a use case needs.
+#[derive(Debug)]
+pub struct App<S> {
+    /// Durable state.
+    pub store: S,
+    /// Signing keys and the tokens seen before.
+    pub bearer: Bearer,
+    /// The secret outside the data directory.
+    pub installation_key: Arc<InstallationKey>,
+    /// Where passwords are hashed.
+    pub hashing: HashPool,
+    /// Trusted time.
+    pub clock: Arc<Clock>,
+    /// What the configuration decides.
+    pub policy: Policy,
+    /// The door for the first administrator.
+    pub set_up: SetUpGate,
+    /// What the sweeper did last.
+    pub sweeper: sweep::SweeperState,
+}
+
+/// What the configuration decides for the use cases.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Shortest password, in characters, for a new one.
+    pub password_chars_min: usize,
+    /// A hash of nothing anybody can type: verified against for unknown users,
+    /// so that they cost the same time.
+    pub dummy_hash: Arc<str>,
+}
+
+/// Longest password, in bytes, that is looked at.
+pub const PASSWORD_BYTES_MAX: usize = 1_024;
+
+/// Why a use case did not do as asked: one variant for each way the caller
+/// reacts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceError {
+    /// Nobody is logged in with these credentials.
+    Unauthenticated {
+        /// Why the session of the token is over, if it is known.
+        reason: Option<EndReason>,
+    },
+    /// The caller may not; the sentence says what is missing.
+    Forbidden(String),
+    /// There is no such thing.
+    NotFound,
+    /// Members that can not be so.
+    Invalid(Vec<Field>),
+    /// `_v` of the body is not the stored one.
+    VersionMismatch(Stored),
+    /// `If-Match` or `If-None-Match` does not hold.
+    PreconditionFailed(Stored),
+    /// Too much is going on; worth trying again after this long.
+    Busy(Duration),
+    /// No room on the disk for what begins or grows.
+    Full,
+    /// Changes are refused until the server is restarted.
+    ReadOnly,
+    /// Nobody can tell whether the change was made.
+    Unknown,
+}
+
+/// The resource a version condition was about, and its version now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// `session`, `user`, `device` or `role`.
+    pub resource: &'static str,
+    /// Its name.
+    pub name: String,
+    /// The id of a user or session.
+    pub id: Option<String>,
+    /// The version now stored, if it exists.
+    pub version: Option<Version>,
+}
+
+impl<S: Store> App<S> {
+    /// The trusted time of this request.
+    pub fn now(&self) -> crate::model::Timestamp {
+        self.clock.now()
+    }
+}
+
+/// How soon a caller may try again when something is merely busy.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);

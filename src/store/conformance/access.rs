@@ -1,0 +1,140 @@
+//! Promises of `check` and `find`: what an access moves, and to which
+//! millisecond a session lives.
+
+use super::{Shop, at, put_role, role_input, rules, seconds};
+use crate::model::{EndReason, Env, KnownRight, Rights, Version};
+use crate::store::{Access, Rules, Store, StoreError};
+
+pub(crate) fn an_access_moves_last_access_and_version_and_nothing_else<S: Store>(
+    open: &impl Fn(Rules) -> S,
+) {
+    let shop = Shop::documented(open);
+    let begun = shop.begin("1", "P01", at(0));
+
+    let checked = shop.check(begun.id, at(40)).expect("is live");
+
+    assert_eq!(checked.before, Version(1));
+    let mut expected = begun.clone();
+    (expected.last_access_at, expected.version) = (at(40), Version(2));
+    assert_eq!(checked.session, expected);
+    assert_eq!(shop.find(begun.id, at(50)), Some(expected));
+    for version in 3..200 {
+        let checked = shop.check(begun.id, at(60)).expect("is live");
+        assert_eq!(checked.session.version, Version(version));
+    }
+}
+
+pub(crate) fn an_access_that_does_not_count_changes_nothing<S: Store>(open: &impl Fn(Rules) -> S) {
+    let shop = Shop::documented(open);
+    let begun = shop.begin("1", "P01", at(0));
+    let quiet = Access {
+        id: begun.id,
+        jti_head: None,
+        touch: false,
+    };
+
+    let checked = shop.run(shop.store.check(quiet, at(40))).expect("is live");
+
+    assert_eq!((&checked.session, checked.before), (&begun, begun.version));
+    assert!(checked.principal.is_some());
+    assert_eq!(shop.find(begun.id, at(50)), Some(begun));
+}
+
+pub(crate) fn last_access_never_goes_back_with_the_clock<S: Store>(open: &impl Fn(Rules) -> S) {
+    let shop = Shop::documented(open);
+    let begun = shop.begin("1", "P01", at(1_000));
+    shop.check(begun.id, at(5_000)).expect("is live");
+
+    let checked = shop.check(begun.id, at(2_000)).expect("is live");
+
+    assert_eq!(
+        (checked.session.last_access_at, checked.session.version),
+        (at(5_000), Version(3))
+    );
+}
+
+pub(crate) fn a_session_lives_to_the_last_millisecond_of_its_lifetime<S: Store>(
+    open: &impl Fn(Rules) -> S,
+) {
+    let shop = Shop::open(open, rules(100, None));
+    let session = shop.begin("1", "P01", at(0));
+
+    let last = shop
+        .check(session.id, at(99_999))
+        .expect("is live to the last");
+
+    assert_eq!(last.session.expires_at, at(100_000));
+    assert!(shop.is_live(session.id, at(99_999)) && !shop.is_live(session.id, at(100_000)));
+    let over = Some(StoreError::NotLive(Some(EndReason::Expired)));
+    assert_eq!(shop.check(session.id, at(100_000)).err(), over);
+    assert_eq!(shop.end(session.id, at(100_000)).err(), over);
+    assert_eq!(shop.refresh(session.id, 0, at(100_000)).err(), over);
+    assert_eq!(shop.run(shop.store.tokens(session.id, at(100_000))), None);
+}
+
+pub(crate) fn an_idle_session_lives_to_the_last_millisecond_of_its_timeout<S: Store>(
+    open: &impl Fn(Rules) -> S,
+) {
+    let shop = Shop::open(open, rules(1_000, Some(60)));
+    let session = shop.begin("1", "P01", at(0));
+    shop.check(session.id, at(59_999))
+        .expect("is live to the last");
+    // A look is no access.
+    assert!(shop.is_live(session.id, at(119_998)));
+
+    assert_eq!(shop.reason(session.id, at(119_998)), None);
+    assert!(!shop.is_live(session.id, at(119_999)));
+    assert_eq!(shop.reason(session.id, at(119_999)), Some(EndReason::Idle));
+    let over = Some(StoreError::NotLive(Some(EndReason::Idle)));
+    assert_eq!(shop.check(session.id, at(119_999)).err(), over);
+}
+
+pub(crate) fn the_rule_that_struck_first_is_the_reason<S: Store>(open: &impl Fn(Rules) -> S) {
+    let shop = Shop::open(open, rules(100, Some(60)));
+    let idle = shop.begin("1", "Office", at(0));
+    let expired = shop.begin("1", "Office", at(0));
+    let both = shop.begin("1", "Office", at(0));
+    shop.check(expired.id, at(50_000)).expect("is live");
+    shop.check(both.id, at(40_000)).expect("is live");
+
+    for now in [at(100_000), at(5_000_000)] {
+        assert_eq!(shop.reason(idle.id, now), Some(EndReason::Idle));
+        assert_eq!(shop.reason(expired.id, now), Some(EndReason::Expired));
+        assert_eq!(
+            shop.reason(both.id, now),
+            Some(EndReason::Expired),
+            "the lifetime comes first"
+        );
+    }
+}
+
+pub(crate) fn every_environment_has_rules_of_its_own<S: Store>(open: &impl Fn(Rules) -> S) {
+    let mut rules = Rules::default();
+    rules.lifetime[Env::Pda.index()] = seconds(100);
+    rules.idle[Env::CashRegister.index()] = Some(seconds(60));
+    let shop = Shop::open(open, rules);
+    let till = shop.begin("1", "P01", at(0));
+    let pda = shop.begin("1", "PDA1", at(0));
+    let office = shop.begin("1", "Office", at(0));
+
+    let live = |millis| [&till, &pda, &office].map(|session| shop.is_live(session.id, at(millis)));
+
+    assert_eq!(live(59_999), [true, true, true]);
+    assert_eq!(live(60_000), [false, true, true]);
+    assert_eq!(live(100_000), [false, false, true]);
+}
+
+pub(crate) fn rights_are_those_of_the_instant_of_the_access<S: Store>(open: &impl Fn(Rules) -> S) {
+    let shop = Shop::documented(open);
+    let session = shop.begin("1", "P01", at(0));
+    let rights = || -> Rights {
+        let checked = shop.check(session.id, at(5)).expect("is live");
+        checked.principal.expect("is active").rights.clone()
+    };
+    assert!(!rights().allows(KnownRight::AuditRead));
+
+    shop.change(put_role(role_input("cashier", "auditRead")), at(3))
+        .expect("the operator may");
+
+    assert!(rights().allows(KnownRight::AuditRead));
+}

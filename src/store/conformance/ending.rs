@@ -1,0 +1,119 @@
+//! Promises of `end`, `end_all` and `reason`.
+
+use super::{Shop, at, session_id};
+use crate::model::{Author, EndReason, Precondition, Version, VersionTag};
+use crate::store::{Rules, Store, StoreError};
+
+pub(crate) fn an_ended_session_is_gone_at_once_from_everywhere<S: Store>(
+    open: &impl Fn(Rules) -> S,
+) {
+    let shop = Shop::documented(open);
+    let begun = shop.begin("1", "P01", at(0));
+    let other = shop.begin("1", "Office", at(0));
+    let last = shop.check(begun.id, at(1)).expect("is live").session;
+
+    let ended = shop.end(begun.id, at(2)).expect("is live");
+
+    assert_eq!(
+        ended, last,
+        "the last state; ending does not raise the version"
+    );
+    let over = Some(StoreError::NotLive(Some(EndReason::Revoked)));
+    assert_eq!(shop.find(begun.id, at(2)), None);
+    assert_eq!(shop.run(shop.store.tokens(begun.id, at(2))), None);
+    assert_eq!(shop.check(begun.id, at(2)).err(), over);
+    assert_eq!(shop.end(begun.id, at(2)).err(), over);
+    assert_eq!(shop.refresh(begun.id, 0, at(2)).err(), over);
+    assert_eq!(shop.live(at(2)), [other.id]);
+}
+
+pub(crate) fn the_reason_of_every_ending_is_told<S: Store>(open: &impl Fn(Rules) -> S) {
+    let shop = Shop::documented(open);
+    for reason in [
+        EndReason::LoggedOut,
+        EndReason::Revoked,
+        EndReason::KeyRevoked,
+    ] {
+        let session = shop.begin("1", "P01", at(0));
+        assert_eq!(shop.reason(session.id, at(1)), None, "it is live");
+        let none = Precondition::default();
+        let end = shop
+            .store
+            .end(session.id, none, false, reason, Author::Server, at(1));
+        shop.run(end).expect("is live");
+
+        assert_eq!(shop.reason(session.id, at(2)), Some(reason));
+        assert_eq!(
+            shop.check(session.id, at(2)).err(),
+            Some(StoreError::NotLive(Some(reason)))
+        );
+    }
+    let never = session_id(999);
+    assert_eq!(shop.reason(never, at(1)), None);
+    assert_eq!(
+        shop.end(never, at(1)).err(),
+        Some(StoreError::NotLive(None))
+    );
+}
+
+pub(crate) fn if_match_must_name_the_stored_version<S: Store>(open: &impl Fn(Rules) -> S) {
+    let exactly = |version| VersionTag::Exactly(Version(version));
+    for (tags, ends) in [
+        (vec![exactly(3)], true),
+        (vec![VersionTag::Any], true),
+        (vec![VersionTag::Never, exactly(2), exactly(3)], true),
+        (vec![exactly(2)], false),
+        (vec![exactly(4)], false),
+        (vec![VersionTag::Never], false),
+    ] {
+        let shop = Shop::documented(open);
+        let session = shop.begin("1", "P01", at(0));
+        shop.check(session.id, at(1)).expect("is live");
+        shop.check(session.id, at(2)).expect("is live");
+
+        let answer = shop.end_if(session.id, &tags, false, at(3));
+
+        let stale = StoreError::Stale(Version(3));
+        assert_eq!(answer.err(), (!ends).then_some(stale), "{tags:?}");
+        assert_eq!(shop.is_live(session.id, at(3)), !ends, "{tags:?}");
+        // What was refused has held nothing back.
+        assert_eq!(shop.check(session.id, at(4)).is_ok(), !ends, "{tags:?}");
+    }
+}
+
+pub(crate) fn the_asking_access_is_left_out_of_if_match<S: Store>(open: &impl Fn(Rules) -> S) {
+    let shop = Shop::documented(open);
+    let session = shop.begin("1", "P01", at(0));
+    let checked = shop.check(session.id, at(1)).expect("is live");
+    let tag = |version| [VersionTag::Exactly(version)];
+
+    let after = shop.end_if(session.id, &tag(checked.session.version), true, at(1));
+    assert_eq!(after.err(), Some(StoreError::Stale(checked.before)));
+
+    let before = shop.end_if(session.id, &tag(checked.before), true, at(1));
+    assert_eq!(
+        before.expect("is the version asked for").version,
+        checked.session.version
+    );
+}
+
+pub(crate) fn ending_everybody_spares_only_who_logs_in_later<S: Store>(open: &impl Fn(Rules) -> S) {
+    let shop = Shop::documented(open);
+    let before: Vec<_> = ["P01", "Office", "Office"]
+        .iter()
+        .map(|device| shop.begin("1", device, at(0)).id)
+        .collect();
+
+    let (reason, by) = (EndReason::Restored, Author::Server);
+    shop.run(shop.store.end_all(reason, by, at(1)))
+        .expect("the store is well");
+    let later = shop.begin("1", "P01", at(1));
+
+    assert_eq!(shop.live(at(1)), [later.id]);
+    for id in before {
+        assert_eq!(
+            shop.check(id, at(1)).err(),
+            Some(StoreError::NotLive(Some(reason)))
+        );
+    }
+}

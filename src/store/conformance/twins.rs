@@ -1,0 +1,192 @@
+//! One history, two stores, equal answers.
+//!
+//! Each side keeps its own notes of what its store answered and builds the
+//! next call from them; the answers are compared after every action, and so
+//! are the list of everything that is live, every reason and the directory.
+
+use super::at;
+use super::history::Action;
+use super::side::{Answer, Call, Side, State, Told};
+use crate::model::{Session, Timestamp, Version};
+use crate::ndata::SessionMember;
+use crate::store::{Rules, SessionPage, Store, StoreError, Swept};
+
+/// How alike the two stores have to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Likeness {
+    /// In every answer.
+    Exact,
+    /// Restarts of the second store are unclean: versions may jump ahead and
+    /// the newest accesses may be lost. Versions only have to grow, and what
+    /// follows from `lastAccessAt` is left out. The rules must have no idle
+    /// timeout then, since an unclean start grants some grace.
+    VersionsGrow,
+}
+
+/// Where the two stores parted: the action, and both answers.
+#[derive(Debug)]
+pub(crate) struct Difference(pub(crate) String);
+
+/// Runs a history on both stores, which must be empty and have these rules.
+/// `restart` closes the second one and opens it again.
+pub(crate) fn compare<A: Store, B: Store>(
+    rules: &Rules,
+    history: &[Action],
+    stores: (A, B),
+    mut restart: impl FnMut(B) -> B,
+    likeness: Likeness,
+) -> Result<(), Difference> {
+    let idle = rules.idle.iter().any(Option::is_some);
+    assert!(
+        likeness == Likeness::Exact || !idle,
+        "an unclean start grants idle sessions a grace"
+    );
+    let mut a = Side::new(stores.0);
+    let mut b = Side::new(stores.1);
+    let mut now = at(0);
+    for (step, action) in history.iter().enumerate() {
+        match action {
+            Action::Pass { millis } => now = at(now.as_millis() - at(0).as_millis() + millis),
+            Action::Restart => b.replace_store(&mut restart),
+            action if likeness == Likeness::VersionsGrow && depends_on_accesses(action) => continue,
+            _ => {}
+        }
+        let call = Call { action, step, now };
+        let answers = (a.carry_out(call), b.carry_out(call));
+        let state = (a.state(now), b.state(now));
+        let same = same_answers(&a, likeness, &answers, now)
+            && same_states(&a, likeness, &state, now)
+            && wakes_in_time(a.next_deadline(), b.next_deadline());
+        if !same {
+            let what = format!("step {step} at {now}: {action:?}\n{answers:#?}\n{state:#?}");
+            return Err(Difference(what));
+        }
+    }
+    Ok(())
+}
+
+/// As [`compare`], for a test to fail with.
+pub(crate) fn assert_same<A: Store, B: Store>(
+    rules: &Rules,
+    history: &[Action],
+    stores: (A, B),
+    restart: impl FnMut(B) -> B,
+    likeness: Likeness,
+) {
+    if let Err(Difference(what)) = compare(rules, history, stores, restart, likeness) {
+        panic!("the stores part at {what}");
+    }
+}
+
+/// Whether an answer follows from versions or last accesses by itself.
+fn depends_on_accesses(action: &Action) -> bool {
+    let moved = |member| matches!(member, SessionMember::Version | SessionMember::LastAccessAt);
+    match action {
+        Action::List { query, .. } => {
+            query.sort.iter().any(|(member, _)| moved(*member))
+                || query.filters.iter().any(|filter| moved(filter.member))
+        }
+        _ => false,
+    }
+}
+
+fn same_states<A>(
+    side: &Side<A>,
+    likeness: Likeness,
+    (a, b): &(State, State),
+    now: Timestamp,
+) -> bool {
+    let reasons = a.reasons.iter().zip(&b.reasons);
+    let mut alike = reasons.map(|((id, a), (_, b))| side.same_reason(*id, *a, *b, now));
+    masked_page(&a.live, likeness) == masked_page(&b.live, likeness)
+        && a.directory == b.directory
+        && alike.all(|same| same)
+}
+
+fn same_answers<A>(
+    side: &Side<A>,
+    likeness: Likeness,
+    (told, other): &(Told, Told),
+    now: Timestamp,
+) -> bool {
+    match (&told.answer, &other.answer) {
+        (Answer::Failed(StoreError::NotLive(a)), Answer::Failed(StoreError::NotLive(b))) => told
+            .about
+            .is_none_or(|id| side.same_reason(id, *a, *b, now)),
+        (Answer::Swept(a), Answer::Swept(b)) => same_sweeps(a, b),
+        (a, b) => masked(a, likeness) == masked(b, likeness),
+    }
+}
+
+/// The second store may move the archive at another time.
+fn same_sweeps(a: &Swept, b: &Swept) -> bool {
+    a.ended == b.ended && (b.more || !a.more)
+}
+
+/// The second store may look too early for what is due, never too late.
+fn wakes_in_time(exact: Option<Timestamp>, next: Option<Timestamp>) -> bool {
+    match (exact, next) {
+        (Some(exact), Some(next)) => next <= exact,
+        (exact, next) => exact == next,
+    }
+}
+
+fn masked(answer: &Answer, likeness: Likeness) -> Answer {
+    let mask = |session: &Session| masked_session(session, likeness);
+    let version = |version: Version| match likeness {
+        Likeness::Exact => version,
+        Likeness::VersionsGrow => Version(0),
+    };
+    match answer.clone() {
+        Answer::Begun {
+            session,
+            rights,
+            replaced,
+        } => Answer::Begun {
+            session: mask(&session),
+            rights,
+            replaced: replaced.as_ref().map(mask),
+        },
+        Answer::Checked {
+            session,
+            before,
+            rights,
+        } => Answer::Checked {
+            session: mask(&session),
+            before: version(before),
+            rights,
+        },
+        Answer::Found(session, tokens) => Answer::Found(session.as_ref().map(mask), tokens),
+        Answer::Ended(session) => Answer::Ended(mask(&session)),
+        Answer::Refreshed(session, tokens) => Answer::Refreshed(mask(&session), tokens),
+        Answer::Pages(pages) => Answer::Pages(
+            pages
+                .iter()
+                .map(|page| masked_page(page, likeness))
+                .collect(),
+        ),
+        Answer::Failed(StoreError::Stale(stored)) => {
+            Answer::Failed(StoreError::Stale(version(stored)))
+        }
+        answer => answer,
+    }
+}
+
+fn masked_session(session: &Session, likeness: Likeness) -> Session {
+    let mut session = session.clone();
+    if likeness == Likeness::VersionsGrow {
+        (session.version, session.last_access_at) = (Version(0), session.started_at);
+    }
+    session
+}
+
+fn masked_page(page: &SessionPage, likeness: Likeness) -> SessionPage {
+    let items = page
+        .items
+        .iter()
+        .map(|session| masked_session(session, likeness));
+    SessionPage {
+        items: items.collect(),
+        ..page.clone()
+    }
+}

@@ -1,0 +1,253 @@
+//! Bytes of users, devices and roles. Free data (`preferences`, `settings`)
+//! stands as JSON text inside, since bincode can not describe it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{CodecError, decode, device_name, encode, env, env_number, role_name, user_name};
+use crate::model::{Device, DeviceName, Right, Role, RoleName, User, UserDevice, UserId, Version};
+
+#[derive(Serialize, Deserialize)]
+struct UserValue<'a> {
+    #[serde(borrow)]
+    user_name: &'a str,
+    name: &'a str,
+    is_active: bool,
+    is_virtual: bool,
+    #[serde(borrow)]
+    feature_name: Option<&'a str>,
+    #[serde(borrow)]
+    devices: Vec<UserDeviceValue<'a>>,
+    must_change_password: bool,
+    #[serde(borrow)]
+    password: Option<&'a str>,
+    version: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct UserDeviceValue<'a> {
+    #[serde(borrow)]
+    name: &'a str,
+    is_active: bool,
+    #[serde(borrow)]
+    roles: Vec<&'a str>,
+}
+
+/// The bytes of a user; its id is the key.
+pub fn encode_user(user: &User) -> Vec<u8> {
+    let devices = user.devices.iter().map(|entry| UserDeviceValue {
+        name: entry.name.as_str(),
+        is_active: entry.is_active,
+        roles: entry.roles.iter().map(RoleName::as_str).collect(),
+    });
+    encode(&UserValue {
+        user_name: user.user_name.as_str(),
+        name: &user.name,
+        is_active: user.is_active,
+        is_virtual: user.is_virtual,
+        feature_name: user.feature_name.as_deref(),
+        devices: devices.collect(),
+        must_change_password: user.must_change_password,
+        password: user.password.as_deref(),
+        version: user.version.0,
+    })
+}
+
+/// The user under this id.
+pub fn decode_user(id: UserId, bytes: &[u8]) -> Result<User, CodecError> {
+    let value: UserValue<'_> = decode(bytes)?;
+    let devices = value.devices.iter().map(|entry| {
+        let roles = entry
+            .roles
+            .iter()
+            .map(|role| role_name(role))
+            .collect::<Result<_, _>>()?;
+        Ok(UserDevice {
+            name: device_name(entry.name)?,
+            is_active: entry.is_active,
+            roles,
+        })
+    });
+    Ok(User {
+        id,
+        user_name: user_name(value.user_name)?,
+        name: value.name.to_owned(),
+        is_active: value.is_active,
+        is_virtual: value.is_virtual,
+        feature_name: value.feature_name.map(str::to_owned),
+        devices: devices.collect::<Result<_, CodecError>>()?,
+        must_change_password: value.must_change_password,
+        password: value.password.map(Arc::from),
+        version: Version(value.version),
+    })
+}
+
+#[derive(Serialize, Deserialize)]
+struct DeviceValue<'a> {
+    is_active: bool,
+    env: u8,
+    #[serde(borrow)]
+    description: &'a str,
+    #[serde(borrow)]
+    roles: Vec<&'a str>,
+    #[serde(borrow)]
+    preferences: Cow<'a, str>,
+    #[serde(borrow)]
+    settings: Cow<'a, str>,
+    version: u64,
+}
+
+/// The bytes of a device; its name is the key.
+pub fn encode_device(device: &Device) -> Vec<u8> {
+    encode(&DeviceValue {
+        is_active: device.is_active,
+        env: env_number(device.env),
+        description: &device.description,
+        roles: device.roles.iter().map(RoleName::as_str).collect(),
+        preferences: json(&device.preferences).into(),
+        settings: json(&device.settings).into(),
+        version: device.version.0,
+    })
+}
+
+/// The device under this name.
+pub fn decode_device(name: DeviceName, bytes: &[u8]) -> Result<Device, CodecError> {
+    let value: DeviceValue<'_> = decode(bytes)?;
+    Ok(Device {
+        name,
+        is_active: value.is_active,
+        env: env(value.env)?,
+        description: value.description.to_owned(),
+        roles: value
+            .roles
+            .iter()
+            .map(|role| role_name(role))
+            .collect::<Result<_, _>>()?,
+        preferences: object(&value.preferences)?,
+        settings: object(&value.settings)?,
+        version: Version(value.version),
+    })
+}
+
+fn json(object: &Map<String, Value>) -> String {
+    serde_json::to_string(object).expect("a JSON object is JSON")
+}
+
+fn object(text: &str) -> Result<Map<String, Value>, CodecError> {
+    serde_json::from_str(text).map_err(|_| CodecError::Damaged("not a JSON object"))
+}
+
+#[derive(Serialize, Deserialize)]
+struct RoleValue<'a> {
+    #[serde(borrow)]
+    label: &'a str,
+    description: &'a str,
+    #[serde(borrow)]
+    rights: Vec<&'a str>,
+    env_names: Vec<u8>,
+    version: u64,
+}
+
+/// The bytes of a role; its name is the key.
+pub fn encode_role(role: &Role) -> Vec<u8> {
+    encode(&RoleValue {
+        label: &role.label,
+        description: &role.description,
+        rights: role.rights.iter().map(Right::as_str).collect(),
+        env_names: role.env_names.iter().map(|env| env_number(*env)).collect(),
+        version: role.version.0,
+    })
+}
+
+/// The role under this name.
+pub fn decode_role(name: RoleName, bytes: &[u8]) -> Result<Role, CodecError> {
+    let value: RoleValue<'_> = decode(bytes)?;
+    let rights = value.rights.iter().map(|right| Right::parse(right));
+    Ok(Role {
+        name,
+        label: value.label.to_owned(),
+        description: value.description.to_owned(),
+        rights: rights
+            .collect::<Result<_, _>>()
+            .map_err(|_| CodecError::Damaged("not a right"))?,
+        env_names: value
+            .env_names
+            .iter()
+            .map(|number| env(*number))
+            .collect::<Result<_, _>>()?,
+        version: Version(value.version),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Env, UserName};
+    use serde_json::json;
+
+    fn role_names() -> Vec<RoleName> {
+        vec![
+            RoleName::parse("owner").expect("a name"),
+            RoleName::parse("cashier").expect("a name"),
+        ]
+    }
+
+    #[test]
+    fn a_user_is_read_as_it_was_written() {
+        let user = User {
+            id: UserId::draw(),
+            user_name: UserName::parse("999").expect("a name"),
+            name: "Majite\u{13e}".to_owned(),
+            is_active: true,
+            is_virtual: true,
+            feature_name: Some("x".to_owned()),
+            devices: vec![UserDevice {
+                name: DeviceName::parse("P01").expect("a name"),
+                is_active: false,
+                roles: role_names(),
+            }],
+            must_change_password: true,
+            password: Some("$argon2id$...".into()),
+            version: Version(4),
+        };
+        assert_eq!(decode_user(user.id, &encode_user(&user)), Ok(user));
+    }
+
+    #[test]
+    fn a_device_is_read_as_it_was_written() {
+        let object = |value: Value| value.as_object().expect("an object").clone();
+        let device = Device {
+            name: DeviceName::parse("P01").expect("a name"),
+            is_active: true,
+            env: Env::CashRegister,
+            description: "Till \"1\"".to_owned(),
+            roles: role_names(),
+            preferences: object(json!({"a": [1, 2.5, null, {"b": "\u{1F600}"}]})),
+            settings: object(json!({})),
+            version: Version(1),
+        };
+        assert_eq!(
+            decode_device(device.name.clone(), &encode_device(&device)),
+            Ok(device)
+        );
+    }
+
+    #[test]
+    fn a_role_is_read_as_it_was_written() {
+        let role = Role {
+            name: RoleName::parse("owner").expect("a name"),
+            label: "Owner".to_owned(),
+            description: String::new(),
+            rights: vec![Right::parse("admin").expect("a right")],
+            env_names: Env::ALL.to_vec(),
+            version: Version(9),
+        };
+        assert_eq!(
+            decode_role(role.name.clone(), &encode_role(&role)),
+            Ok(role)
+        );
+    }
+}

@@ -1,0 +1,273 @@
+//! One group: every change of every tree, the digests that go with them, and
+//! the head that says so.
+
+use std::time::Duration;
+
+use super::Head;
+use crate::model::{
+    Device, DeviceName, Directory, EndedSession, Role, RoleName, SessionId, Timestamp, User,
+    UserId, UserName,
+};
+use crate::store::sled::base::{self, Base};
+use crate::store::sled::fence::Fence;
+use crate::store::sled::record::Record;
+use crate::store::sled::{codec, digest, keys};
+
+/// Changes that go to the disk together or not at all.
+#[derive(Debug)]
+pub struct Batch {
+    head: Head,
+    pub sessions: sled::Batch,
+    pub by_last_access: sled::Batch,
+    pub by_user: sled::Batch,
+    pub users: sled::Batch,
+    pub devices: sled::Batch,
+    pub roles: sled::Batch,
+    pub ended: sled::Batch,
+    pub meta: sled::Batch,
+    /// Which trees have changes, in the order of the fields above.
+    pub touched: Touched,
+    /// The directory, to be written to its second home as well.
+    pub base: Option<Base>,
+}
+
+/// Trees with changes. `meta` always has some: the head.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Touched {
+    pub sessions: bool,
+    pub directory: bool,
+    pub ended: bool,
+}
+
+impl Batch {
+    /// An empty group behind `last`, at the trusted time `now`.
+    pub fn new(last: &Head, now: Timestamp) -> Self {
+        let mut head = last.clone();
+        head.stored.commit += 1;
+        head.stored.clean = false;
+        head.stored.mark = head.stored.mark.max(now.as_millis());
+        Self {
+            head,
+            sessions: sled::Batch::default(),
+            by_last_access: sled::Batch::default(),
+            by_user: sled::Batch::default(),
+            users: sled::Batch::default(),
+            devices: sled::Batch::default(),
+            roles: sled::Batch::default(),
+            ended: sled::Batch::default(),
+            meta: sled::Batch::default(),
+            touched: Touched::default(),
+            base: None,
+        }
+    }
+
+    /// The number of this group.
+    pub fn commit(&self) -> u64 {
+        self.head.commit()
+    }
+
+    /// The head as it stands when this group is on the disk.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The head, once the group is on the disk.
+    pub fn into_head(self) -> Head {
+        self.head
+    }
+
+    /// How much of the newest accesses an unclean stop after this group may lose.
+    pub fn set_lag(&mut self, lag: Duration) {
+        self.head.stored.lag_millis = u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
+    }
+
+    /// Whether nothing is left in memory only.
+    pub fn set_clean(&mut self, clean: bool) {
+        self.head.stored.clean = clean;
+    }
+
+    /// The trusted time; only with `reset` lower than before.
+    pub fn set_mark(&mut self, now: Timestamp, reset: bool) {
+        let mark = now.as_millis();
+        self.head.stored.mark = if reset {
+            mark
+        } else {
+            self.head.stored.mark.max(mark)
+        };
+    }
+
+    /// A new epoch: whatever an earlier one has given out is void.
+    pub fn set_epoch(&mut self, epoch: u64) {
+        self.head.stored.epoch = epoch;
+    }
+
+    /// Writes a session. `old`: last access and group number under which it
+    /// stands on the disk, if it does.
+    pub fn put_session(&mut self, record: &Record, old: Option<(Timestamp, u64)>) {
+        let session = &record.session;
+        let user = &session.identity.user_name;
+        if let Some((last_access, written)) = old {
+            self.forget_session(session.id, user, last_access, written);
+            self.by_last_access
+                .remove(keys::instant_and_id(last_access, session.id).as_slice());
+        }
+        let by_last_access = keys::instant_and_id(session.last_access_at, session.id);
+        let by_user = keys::user_and_id(user, session.id);
+        let id = session.id.as_bytes();
+        let stored = &mut self.head.stored;
+        stored
+            .sessions
+            .add(digest::hash_written(id, record.written));
+        stored.by_last_access.add(digest::hash(&by_last_access));
+        stored.by_user.add(digest::hash(&by_user));
+        self.sessions.insert(id, codec::encode_session(record));
+        self.by_last_access.insert(by_last_access.as_slice(), &[]);
+        if old.is_none() {
+            self.by_user.insert(by_user, &[]);
+        }
+        self.touched.sessions = true;
+    }
+
+    /// Removes a session and its index entries.
+    pub fn remove_session(
+        &mut self,
+        id: SessionId,
+        user: &UserName,
+        last_access: Timestamp,
+        written: u64,
+    ) {
+        self.forget_session(id, user, last_access, written);
+        self.sessions.remove(id.as_bytes());
+        self.by_last_access
+            .remove(keys::instant_and_id(last_access, id).as_slice());
+        self.by_user.remove(keys::user_and_id(user, id));
+        self.touched.sessions = true;
+    }
+
+    fn forget_session(
+        &mut self,
+        id: SessionId,
+        user: &UserName,
+        last_access: Timestamp,
+        written: u64,
+    ) {
+        let stored = &mut self.head.stored;
+        stored
+            .sessions
+            .remove(digest::hash_written(id.as_bytes(), written));
+        stored
+            .by_last_access
+            .remove(digest::hash(&keys::instant_and_id(last_access, id)));
+        stored
+            .by_user
+            .remove(digest::hash(&keys::user_and_id(user, id)));
+    }
+
+    /// Adds to the archive.
+    pub fn archive(&mut self, ended: &EndedSession) {
+        let key = keys::instant_and_id(ended.ended_at, ended.session.id);
+        self.head.stored.ended.add(digest::hash(&key));
+        self.ended
+            .insert(key.as_slice(), codec::encode_ended(ended));
+        self.touched.ended = true;
+    }
+
+    /// Removes from the archive; the key is one that [`super::Disk::archive_surplus`] gave.
+    pub fn purge_archive(&mut self, key: &[u8]) {
+        self.head.stored.ended.remove(digest::hash(key));
+        self.ended.remove(key);
+        self.touched.ended = true;
+    }
+
+    /// Writes a user.
+    pub fn put_user(&mut self, user: &User) {
+        self.users
+            .insert(user.id.as_bytes(), codec::encode_user(user));
+        self.touched.directory = true;
+    }
+
+    /// Removes a user.
+    pub fn remove_user(&mut self, id: UserId) {
+        self.users.remove(id.as_bytes());
+        self.touched.directory = true;
+    }
+
+    /// Writes a device.
+    pub fn put_device(&mut self, device: &Device) {
+        self.devices
+            .insert(device.name.as_str(), codec::encode_device(device));
+        self.touched.directory = true;
+    }
+
+    /// Removes a device.
+    pub fn remove_device(&mut self, name: &DeviceName) {
+        self.devices.remove(name.as_str());
+        self.touched.directory = true;
+    }
+
+    /// Writes a role.
+    pub fn put_role(&mut self, role: &Role) {
+        self.roles
+            .insert(role.name.as_str(), codec::encode_role(role));
+        self.touched.directory = true;
+    }
+
+    /// Removes a role.
+    pub fn remove_role(&mut self, name: &RoleName) {
+        self.roles.remove(name.as_str());
+        self.touched.directory = true;
+    }
+
+    /// Has the directory written to its second home, together with this group.
+    pub fn rewrite_base(&mut self, directory: &Directory) {
+        let stored = &mut self.head.stored;
+        stored.directory_commit = stored.commit;
+        stored.directory = base::directory_digest(directory);
+        stored.held_user |= directory.held_user();
+        self.base = Some(Base::of(directory, &self.head));
+    }
+
+    /// Puts up a fence.
+    pub fn put_fence(&mut self, fence: &Fence) {
+        self.put(keys::fence(fence.number), codec::encode_fence(fence));
+    }
+
+    /// Takes a fence down.
+    pub fn remove_fence(&mut self, number: u64) {
+        self.remove(&keys::fence(number));
+    }
+
+    /// Keeps a small named value.
+    pub fn put_meta(&mut self, name: &str, value: &[u8]) {
+        self.put(keys::value(name), codec::encode(&value));
+    }
+
+    /// Removes a named value.
+    pub fn remove_meta(&mut self, name: &str) {
+        self.remove(&keys::value(name));
+    }
+
+    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        let hash = meta_hash(&key, &value);
+        self.forget(&key);
+        self.head.meta.insert(key.clone(), hash);
+        self.head.stored.meta.add(hash);
+        self.meta.insert(key, value);
+    }
+
+    fn remove(&mut self, key: &[u8]) {
+        self.forget(key);
+        self.meta.remove(key);
+    }
+
+    fn forget(&mut self, key: &[u8]) {
+        if let Some(hash) = self.head.meta.remove(key) {
+            self.head.stored.meta.remove(hash);
+        }
+    }
+}
+
+/// The hash of a record in `meta`: of its key and its value.
+pub fn meta_hash(key: &[u8], value: &[u8]) -> u64 {
+    digest::hash_written(key, digest::hash(value))
+}

@@ -1,0 +1,272 @@
+//! Groups on sled: one multi-tree transaction, `flush`, `fdatasync`.
+//!
+//! This pair after every transaction is the only write path of sled 0.34 that
+//! held under power cuts: `flush` alone leaves the data in the page cache, and
+//! several transactions without a flush can deadlock it for good.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sled::transaction::{ConflictableTransactionResult, TransactionError, TransactionalTree};
+use sled::{Db, IVec, Transactional, Tree};
+
+use super::{Batch, Disk, Head, Room};
+use crate::model::Timestamp;
+use crate::store::sled::base::BaseFiles;
+use crate::store::sled::keys;
+use crate::store::sled::room::{self, Ballast};
+use crate::store::sled::side::Side;
+
+/// What sled may keep of its pages in memory: reads never go to it.
+const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// The open database, its side file and its base files.
+#[derive(Debug)]
+pub struct SledDisk {
+    dir: PathBuf,
+    trees: Trees,
+    /// The database's own file once more: sled does not let us sync its handle.
+    file: File,
+    side: Side,
+    base: BaseFiles,
+    ballast: Ballast,
+    /// Leaves the sync out, so that the power-cut test has something to find.
+    no_sync: bool,
+    /// No other process opens the directory while this is held.
+    _lock: File,
+}
+
+/// All trees of the database.
+#[derive(Clone, Debug)]
+pub struct Trees {
+    pub db: Db,
+    pub sessions: Tree,
+    pub by_last_access: Tree,
+    pub by_user: Tree,
+    pub users: Tree,
+    pub devices: Tree,
+    pub roles: Tree,
+    pub ended: Tree,
+    pub meta: Tree,
+}
+
+impl Trees {
+    /// Opens the database, or makes an empty one. May panic on damaged files:
+    /// the caller catches that.
+    pub fn open(db_dir: &Path) -> sled::Result<Self> {
+        let db = sled::Config::new()
+            .path(db_dir)
+            .cache_capacity(CACHE_BYTES)
+            // The writer flushes; sled's own thread would take its locks.
+            .flush_every_ms(None)
+            .open()?;
+        Ok(Self {
+            sessions: db.open_tree("sessions")?,
+            by_last_access: db.open_tree("by_last_access")?,
+            by_user: db.open_tree("by_user")?,
+            users: db.open_tree("users")?,
+            devices: db.open_tree("devices")?,
+            roles: db.open_tree("roles")?,
+            ended: db.open_tree("ended")?,
+            meta: db.open_tree("meta")?,
+            db,
+        })
+    }
+
+    /// Writes a group in one transaction over the trees that it changes.
+    fn write(&self, batch: &Batch) -> io::Result<()> {
+        let mut parts: Vec<(&Tree, &sled::Batch)> = Vec::with_capacity(8);
+        let touched = batch.touched;
+        if touched.sessions {
+            parts.push((&self.sessions, &batch.sessions));
+            parts.push((&self.by_last_access, &batch.by_last_access));
+            parts.push((&self.by_user, &batch.by_user));
+        }
+        if touched.directory {
+            parts.push((&self.users, &batch.users));
+            parts.push((&self.devices, &batch.devices));
+            parts.push((&self.roles, &batch.roles));
+        }
+        if touched.ended {
+            parts.push((&self.ended, &batch.ended));
+        }
+        let mut meta = batch.meta.clone();
+        meta.insert(keys::HEAD, batch.head().encode());
+        parts.push((&self.meta, &meta));
+        let trees: Vec<&Tree> = parts.iter().map(|(tree, _)| *tree).collect();
+        let write = |views: &Vec<TransactionalTree>| -> ConflictableTransactionResult<(), ()> {
+            for (view, (_, part)) in views.iter().zip(&parts) {
+                view.apply_batch(part)?;
+            }
+            Ok(())
+        };
+        match trees.as_slice().transaction(write) {
+            Ok(()) => Ok(()),
+            Err(TransactionError::Storage(error)) => Err(as_io(error)),
+            Err(TransactionError::Abort(())) => Err(io::Error::other("the transaction gave up")),
+        }
+    }
+
+    fn stored_commit(&self) -> io::Result<Option<u64>> {
+        let head = self.meta.get(keys::HEAD).map_err(as_io)?;
+        Ok(head
+            .and_then(|bytes| Head::decode(&bytes).ok())
+            .map(|stored| stored.commit))
+    }
+}
+
+/// What a disk is made of; `open` puts it together.
+#[derive(Debug)]
+pub struct Parts {
+    /// The data directory.
+    pub dir: PathBuf,
+    /// The open database.
+    pub trees: Trees,
+    /// The side file.
+    pub side: Side,
+    /// The base files.
+    pub base: BaseFiles,
+    /// Held as long as the disk is.
+    pub lock: File,
+}
+
+impl SledDisk {
+    /// The directory of the database in a data directory.
+    pub fn db_dir(dir: &Path) -> PathBuf {
+        dir.join("db")
+    }
+
+    /// A disk over an open database.
+    pub fn new(parts: Parts) -> io::Result<Self> {
+        let Parts {
+            dir,
+            trees,
+            side,
+            base,
+            lock,
+        } = parts;
+        let file = db_file(&dir)?;
+        let ballast = Ballast::in_dir(&dir);
+        ballast.restore();
+        Ok(Self {
+            dir,
+            trees,
+            file,
+            side,
+            base,
+            ballast,
+            no_sync: false,
+            _lock: lock,
+        })
+    }
+
+    /// Leaves the sync out of every group.
+    pub fn leave_out_sync(&mut self) {
+        self.no_sync = true;
+    }
+
+    /// The disk is full in spite of the reserve: gives the ballast up, opens
+    /// the database again (sled forgets stored keys after a full disk) and
+    /// writes the group unless it is already there.
+    fn write_with_ballast(&mut self, batch: &Batch) -> io::Result<()> {
+        tracing::error!(target: "store", "the disk is full; the reserve is given up for this group");
+        self.ballast.release()?;
+        let db_dir = Self::db_dir(&self.dir);
+        self.trees = {
+            // sled holds a lock on its file until the last handle is gone.
+            let placeholder = Trees::open_temporary().map_err(as_io)?;
+            drop(std::mem::replace(&mut self.trees, placeholder));
+            Trees::open(&db_dir).map_err(as_io)?
+        };
+        self.file = db_file(&self.dir)?;
+        if self.trees.stored_commit()? == Some(batch.commit()) {
+            return Ok(());
+        }
+        self.trees.write(batch)?;
+        self.flush()
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.trees.db.flush().map(drop).map_err(as_io)
+    }
+}
+
+impl Trees {
+    fn open_temporary() -> sled::Result<Self> {
+        let db = sled::Config::new()
+            .temporary(true)
+            .cache_capacity(1 << 20)
+            .open()?;
+        let tree = db.open_tree("none")?;
+        Ok(Self {
+            sessions: tree.clone(),
+            by_last_access: tree.clone(),
+            by_user: tree.clone(),
+            users: tree.clone(),
+            devices: tree.clone(),
+            roles: tree.clone(),
+            ended: tree.clone(),
+            meta: tree,
+            db,
+        })
+    }
+}
+
+impl Disk for SledDisk {
+    fn commit(&mut self, batch: &Batch) -> io::Result<()> {
+        match self.trees.write(batch).and_then(|()| self.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                self.write_with_ballast(batch)
+            }
+            done => done,
+        }
+    }
+
+    fn sync(&mut self, batch: &Batch) -> io::Result<()> {
+        if !self.no_sync {
+            self.file.sync_data()?;
+        }
+        if let Some(base) = &batch.base {
+            self.base.write(base)?;
+        }
+        self.side.note(batch.commit(), batch.head().epoch())
+    }
+
+    fn room(&self) -> Room {
+        room::look(&self.dir)
+    }
+
+    fn archive_surplus(
+        &mut self,
+        head: &Head,
+        before: Timestamp,
+        ended_max: usize,
+        max: usize,
+    ) -> io::Result<Vec<Vec<u8>>> {
+        let held = usize::try_from(head.stored.ended.count).unwrap_or(usize::MAX);
+        let too_many = held.saturating_sub(ended_max);
+        let limit = keys::instant(before);
+        let mut keys = Vec::new();
+        for entry in self.trees.ended.iter().keys().take(max) {
+            let key: IVec = entry.map_err(as_io)?;
+            if keys.len() >= too_many && key.as_ref() >= limit.as_slice() {
+                break;
+            }
+            keys.push(key.to_vec());
+        }
+        Ok(keys)
+    }
+}
+
+fn db_file(dir: &Path) -> io::Result<File> {
+    File::open(SledDisk::db_dir(dir).join("db"))
+}
+
+/// sled's error as the system's, its kind kept where it is one.
+pub fn as_io(error: sled::Error) -> io::Error {
+    match error {
+        sled::Error::Io(error) => error,
+        error => io::Error::other(error),
+    }
+}

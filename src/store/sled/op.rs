@@ -1,0 +1,170 @@
+//! What may be asked of the writer, and which operations must not stand in
+//! the same group.
+
+use tokio::sync::oneshot;
+
+use crate::model::{
+    Actor, Author, DeviceName, DirectoryChange, EndReason, Precondition, Resource, Session,
+    SessionId, Timestamp,
+};
+use crate::store::{Begun, NewSession, Refresh, Refreshed, StoreError, Swept};
+
+/// Where the answer goes. The caller may have left; the operation is carried
+/// out all the same.
+pub type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// One operation, with everything it needs to be decided.
+#[derive(Debug)]
+pub enum Op {
+    /// Open a session.
+    Begin(Box<NewSession>, Timestamp, Reply<Begun>),
+    /// End a session.
+    End(End, Reply<Session>),
+    /// Exchange a refresh token.
+    Refresh(Refresh, Timestamp, Reply<Refreshed>),
+    /// Change the directory.
+    Change(Box<Change>, Reply<(Resource, bool)>),
+    /// End every session.
+    EndAll(EndReason, Author, Timestamp, Reply<()>),
+    /// Move what is over to the archive.
+    Sweep(Timestamp, usize, Reply<Swept>),
+    /// Write a session as memory has it: it is at its ceiling, or its newest
+    /// token is used for the first time.
+    Write(SessionId, Reply<()>),
+    /// Keep a small named value; `None` removes it.
+    PutMeta(String, Option<Vec<u8>>, Reply<()>),
+    /// Keep the trusted time, which may be lower than before only after the
+    /// operator reset a poisoned clock.
+    MarkClock {
+        now: Timestamp,
+        reset: bool,
+        reply: Reply<()>,
+    },
+}
+
+/// The conditions of an ending.
+#[derive(Debug)]
+pub struct End {
+    /// Which session.
+    pub id: SessionId,
+    /// Its `If-Match`.
+    pub if_match: Precondition,
+    /// Whether the asking request counted on this very session.
+    pub own_access: bool,
+    /// Why.
+    pub reason: EndReason,
+    /// Who.
+    pub by: Author,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// The conditions of a change of the directory.
+#[derive(Debug)]
+pub struct Change {
+    /// What.
+    pub change: DirectoryChange,
+    /// Under which conditions.
+    pub precondition: Precondition,
+    /// For whom.
+    pub actor: Actor,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// What an operation reads and writes, as far as groups are concerned. Every
+/// operation of a group is decided on the table as it was before the group, so
+/// none may depend on what another one of the same group writes.
+#[derive(Debug, Default)]
+pub struct Touched {
+    /// The sessions it changes.
+    pub sessions: Vec<SessionId>,
+    /// The sale device whose only session it opens.
+    pub sale_device: Option<DeviceName>,
+    /// It goes alone: it changes users, devices or roles, or many sessions.
+    pub alone: bool,
+}
+
+/// What the operations of the group so far read and write.
+#[derive(Debug, Default)]
+pub struct Taken {
+    sessions: hashbrown::HashSet<SessionId, foldhash::fast::RandomState>,
+    sale_devices: Vec<DeviceName>,
+    operations: usize,
+    alone: bool,
+}
+
+impl Taken {
+    /// Takes an operation into the group, or says that it has to open the next.
+    pub fn take(&mut self, touched: &Touched) -> bool {
+        let clash = self.alone
+            || (touched.alone && self.operations > 0)
+            || touched.sessions.iter().any(|id| self.sessions.contains(id))
+            || touched
+                .sale_device
+                .as_ref()
+                .is_some_and(|name| self.sale_devices.contains(name));
+        if clash {
+            return false;
+        }
+        self.operations += 1;
+        self.alone = touched.alone;
+        self.sessions.extend(&touched.sessions);
+        self.sale_devices.extend(touched.sale_device.clone());
+        true
+    }
+
+    /// How many operations the group holds.
+    pub fn operations(&self) -> usize {
+        self.operations
+    }
+}
+
+impl Op {
+    /// Answers without having done anything.
+    pub fn refuse(self, error: StoreError) {
+        match self {
+            Self::Begin(_, _, reply) => drop(reply.send(Err(error))),
+            Self::End(_, reply) => drop(reply.send(Err(error))),
+            Self::Refresh(_, _, reply) => drop(reply.send(Err(error))),
+            Self::Change(_, reply) => drop(reply.send(Err(error))),
+            Self::Sweep(_, _, reply) => drop(reply.send(Err(error))),
+            Self::EndAll(_, _, _, reply)
+            | Self::Write(_, reply)
+            | Self::PutMeta(_, _, reply)
+            | Self::MarkClock { reply, .. } => drop(reply.send(Err(error))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_on_one_session_never_share_a_group() {
+        let id = SessionId::draw();
+        let on = |id| Touched {
+            sessions: vec![id],
+            ..Touched::default()
+        };
+        let mut taken = Taken::default();
+        assert!(taken.take(&on(id)));
+        assert!(taken.take(&on(SessionId::draw())));
+        assert!(!taken.take(&on(id)));
+    }
+
+    #[test]
+    fn what_goes_alone_neither_joins_nor_is_joined() {
+        let alone = Touched {
+            alone: true,
+            ..Touched::default()
+        };
+        let mut taken = Taken::default();
+        assert!(taken.take(&alone));
+        assert!(!taken.take(&Touched::default()));
+        let mut taken = Taken::default();
+        assert!(taken.take(&Touched::default()));
+        assert!(!taken.take(&alone));
+    }
+}

@@ -1,0 +1,321 @@
+//! Opening: what was written comes back whole, and what can not be trusted
+//! never comes back at all.
+
+use std::path::Path;
+
+use super::*;
+use crate::model::{
+    Actor, AuthenticationType, DirectoryChange, Identity, Mode, Precondition, RoleInput, RoleName,
+    Session, UserName, Version,
+};
+use crate::store::sled::disk::Trees;
+
+const WALL: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+fn record(written: u64, n: u64) -> Record {
+    let at = WALL.plus(std::time::Duration::from_millis(n));
+    Record {
+        session: Session {
+            id: SessionId::draw(),
+            identity: Identity {
+                user_name: UserName::parse(&format!("u{}", n % 7)).expect("a name"),
+                device_name: crate::model::DeviceName::parse("LINK").expect("a name"),
+                env: crate::model::Env::Tool,
+                authentication_type: AuthenticationType::Bearer,
+            },
+            started_at: at,
+            expires_at: at.plus(std::time::Duration::from_secs(3600)),
+            last_access_at: at,
+            version: Version(1),
+        },
+        ceiling: Version(65),
+        began: written,
+        written,
+        tokens: None,
+    }
+}
+
+/// Writes one group as the writer does.
+fn group(disk: &mut SledDisk, head: &Head, fill: impl FnOnce(&mut Batch)) -> Head {
+    let mut batch = Batch::new(head, WALL);
+    fill(&mut batch);
+    disk.commit(&batch).expect("committed");
+    disk.sync(&batch).expect("synced");
+    batch.into_head()
+}
+
+fn with_role(directory: &Directory, name: &str) -> Directory {
+    let input = RoleInput {
+        name: RoleName::parse(name).expect("a name"),
+        label: name.to_owned(),
+        description: String::new(),
+        rights: Vec::new(),
+        env_names: Vec::new(),
+    };
+    let change = DirectoryChange::PutRole {
+        mode: Mode::Create,
+        input,
+    };
+    let decision = directory
+        .decide(&change, &Precondition::default(), &Actor::System)
+        .expect("allowed");
+    let mut directory = directory.clone();
+    directory.apply(&decision);
+    directory
+}
+
+/// A directory with twenty sessions in ten groups, and a role.
+fn filled(dir: &Path) -> (Vec<Record>, Head) {
+    let Loaded {
+        mut disk,
+        mut head,
+        directory,
+        ..
+    } = open(dir, WALL).expect("opens");
+    let directory = with_role(&directory, "cashier");
+    head = group(&mut disk, &head, |batch| {
+        directory.roles().for_each(|role| batch.put_role(role));
+        batch.rewrite_base(&directory);
+    });
+    let mut records = Vec::new();
+    for n in 0..10 {
+        head = group(&mut disk, &head, |batch| {
+            for k in 0..2 {
+                let record = record(batch.commit(), n * 2 + k);
+                batch.put_session(&record, None);
+                records.push(record);
+            }
+        });
+    }
+    records.sort_by_key(|record| record.session.id);
+    (records, head)
+}
+
+#[test]
+fn what_was_written_is_read_and_nothing_is_said() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (records, head) = filled(dir.path());
+    let loaded = open(dir.path(), WALL).expect("opens");
+    assert_eq!(loaded.sessions, records);
+    assert_eq!(loaded.head, head);
+    assert_eq!(loaded.notices, []);
+    assert_eq!(loaded.directory.roles().count(), 1);
+    drop(loaded);
+    let verified = crate::store::sled::verify::verify(dir.path()).expect("opens");
+    assert_eq!((verified.sessions, verified.problems), (20, Vec::new()));
+}
+
+#[test]
+fn a_second_process_is_refused_with_the_option_to_change() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let held = open(dir.path(), WALL).expect("opens");
+    let refused = open(dir.path(), WALL).expect_err("in use").to_string();
+    assert!(
+        refused.contains("--data-dir") && refused.contains("in use"),
+        "{refused}"
+    );
+    drop(held);
+    assert!(open(dir.path(), WALL).is_ok());
+}
+
+#[test]
+fn a_database_behind_the_side_file_is_not_trusted() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (_, head) = filled(dir.path());
+    let (mut side, _) = Side::open(&dir.path().join("side")).expect("opens");
+    side.note(head.commit() + 1, head.epoch()).expect("written");
+    drop(side);
+
+    let loaded = open(dir.path(), WALL).expect("opens");
+
+    assert_eq!(loaded.sessions, []);
+    assert!(loaded.head.epoch() > head.epoch());
+    assert!(loaded.head.commit() > head.commit() + 1);
+    assert_eq!(loaded.directory.roles().count(), 1);
+    assert!(matches!(
+        loaded.notices.as_slice(),
+        [Notice::Quarantined { .. }]
+    ));
+    assert_eq!(loaded.installation, *head.installation);
+}
+
+#[test]
+fn a_lost_database_is_built_again_from_the_base_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (_, head) = filled(dir.path());
+    std::fs::remove_dir_all(dir.path().join("db")).expect("removed");
+    let loaded = open(dir.path(), WALL).expect("opens");
+    assert_eq!(loaded.notices, [Notice::DatabaseMissing]);
+    assert!(loaded.head.epoch() > head.epoch());
+    assert_eq!(loaded.directory.roles().count(), 1);
+    let epoch = loaded.head.epoch();
+    drop(loaded);
+    let again = open(dir.path(), WALL).expect("opens");
+    assert_eq!((again.head.epoch(), again.notices.len()), (epoch, 0));
+}
+
+#[test]
+fn a_lost_base_file_is_written_again_from_the_database() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (records, _) = filled(dir.path());
+    for name in ["base.1", "base.2"] {
+        std::fs::remove_file(dir.path().join(name)).expect("removed");
+    }
+    let loaded = open(dir.path(), WALL).expect("opens");
+    assert_eq!(
+        (loaded.sessions, loaded.notices),
+        (records, vec![Notice::BaseRewritten])
+    );
+    drop(loaded.disk);
+    let found = BaseFiles::find(dir.path()).expect("readable");
+    assert_eq!(
+        found
+            .newest
+            .expect("a base")
+            .directory()
+            .expect("good")
+            .roles()
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn a_torn_snapshot_costs_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (records, _) = filled(dir.path());
+    let mut torn = 0;
+    for entry in std::fs::read_dir(dir.path().join("db")).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("snap."))
+        {
+            let bytes = std::fs::read(&path).expect("read");
+            std::fs::write(&path, &bytes[..bytes.len() / 2]).expect("written");
+            torn += 1;
+        }
+    }
+    let loaded = open(dir.path(), WALL).expect("opens");
+    assert_eq!(loaded.sessions, records);
+    assert_eq!(loaded.notices, vec![Notice::SnapshotMovedAside; torn]);
+}
+
+#[test]
+fn a_record_that_is_older_than_it_should_be_is_noticed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (records, head) = filled(dir.path());
+    // Behind the writer's back: an ended session comes back, as after a lost write.
+    let trees = Trees::open(&SledDisk::db_dir(dir.path())).expect("opens");
+    let back = record(1, 99);
+    let value = super::super::codec::encode_session(&back);
+    trees
+        .sessions
+        .insert(back.session.id.as_bytes(), value)
+        .expect("written");
+    trees.db.flush().expect("flushed");
+    drop(trees);
+    let loaded = open(dir.path(), WALL).expect("opens");
+    assert_eq!((loaded.sessions.len(), records.len()), (0, 20));
+    assert!(loaded.head.epoch() > head.epoch());
+}
+
+#[test]
+fn a_newer_format_is_left_alone() {
+    let dir = tempfile::tempdir().expect("a folder");
+    filled(dir.path());
+    let trees = Trees::open(&SledDisk::db_dir(dir.path())).expect("opens");
+    let mut head = trees
+        .meta
+        .get("head")
+        .expect("read")
+        .expect("there")
+        .to_vec();
+    head[0] += 1;
+    let end = head.len() - 4;
+    let checksum = crc32fast::hash(&head[..end]);
+    head[end..].copy_from_slice(&checksum.to_le_bytes());
+    trees.meta.insert("head", head).expect("written");
+    trees.db.flush().expect("flushed");
+    drop(trees);
+    assert!(matches!(
+        open(dir.path(), WALL),
+        Err(OpenError::Newer { .. })
+    ));
+    assert!(dir.path().join("db").exists());
+}
+
+#[test]
+fn quarantines_do_not_pile_up() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for _ in 0..4 {
+        let Loaded { head, disk, .. } = open(dir.path(), WALL).expect("opens");
+        drop(disk);
+        let (mut side, _) = Side::open(&dir.path().join("side")).expect("opens");
+        side.note(head.commit() + 1, head.epoch()).expect("written");
+    }
+    let quarantined = std::fs::read_dir(dir.path())
+        .expect("readable")
+        .filter(|entry| {
+            let name = entry.as_ref().expect("readable").file_name();
+            name.to_string_lossy().starts_with("quarantine-")
+        })
+        .count();
+    assert_eq!(quarantined, 2);
+}
+
+/// Flips in a closed directory: whatever opens is either all of it, or nothing
+/// but users, devices and roles in a new epoch.
+#[test]
+fn one_flipped_bit_never_makes_a_silently_shorter_store() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (records, head) = filled(dir.path());
+    let places = files(dir.path());
+    let bytes: usize = places.iter().map(|(_, bytes)| bytes.len()).sum();
+    let (mut identical, mut anew) = (0, 0);
+    for n in 0..FLIPS {
+        let copy = tempfile::tempdir().expect("a folder");
+        let mut at = (bytes / FLIPS * n) + rand::random_range(0..bytes / FLIPS);
+        for (name, bytes) in &places {
+            let path = copy.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("inside")).expect("made");
+            let mut bytes = bytes.clone();
+            if at < bytes.len() {
+                bytes[at] ^= 1 << rand::random_range(0..8);
+                at = usize::MAX;
+            } else if at != usize::MAX {
+                at -= bytes.len();
+            }
+            std::fs::write(path, bytes).expect("written");
+        }
+
+        let loaded = open(copy.path(), WALL).expect("opens");
+
+        assert_eq!(loaded.directory.roles().count(), 1);
+        if loaded.head.epoch() == head.epoch() {
+            assert_eq!(loaded.sessions, records);
+            identical += 1;
+        } else {
+            assert_eq!(loaded.sessions, []);
+            anew += 1;
+        }
+    }
+    assert_eq!(identical + anew, FLIPS);
+}
+
+const FLIPS: usize = 64;
+
+fn files(dir: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for place in [dir.to_owned(), dir.join("db")] {
+        for entry in std::fs::read_dir(place).expect("readable") {
+            let path = entry.expect("readable").path();
+            let ballast = path.ends_with("ballast");
+            if path.is_file() && !ballast {
+                let name = path.strip_prefix(dir).expect("inside").to_owned();
+                files.push((name, std::fs::read(&path).expect("read")));
+            }
+        }
+    }
+    files
+}

@@ -1,0 +1,91 @@
+//! Opening sled on files that may be damaged: 0.34 panics on most damage, and
+//! refuses a torn snapshot file that it does not need.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use super::error::{Notice, OpenError};
+use super::quarantine;
+use crate::model::Timestamp;
+use crate::store::sled::disk::{SledDisk, Trees};
+
+/// Opens the database; the inner error says why it is damaged.
+///
+/// # Errors
+/// The system refuses (rights, room, files): no sign of damage.
+pub fn open(
+    dir: &Path,
+    wall: Timestamp,
+    notices: &mut Vec<Notice>,
+) -> Result<Result<Trees, String>, OpenError> {
+    let db_dir = SledDisk::db_dir(dir);
+    remove_generating(&db_dir)?;
+    let first = match attempt(&db_dir)? {
+        Ok(trees) => return Ok(Ok(trees)),
+        Err(why) => why,
+    };
+    if !move_snapshots(dir, &db_dir, wall)? {
+        return Ok(Err(first));
+    }
+    let second = attempt(&db_dir)?;
+    if second.is_ok() {
+        notices.push(Notice::SnapshotMovedAside);
+    }
+    Ok(second)
+}
+
+fn attempt(db_dir: &Path) -> Result<Result<Trees, String>, OpenError> {
+    match catch_unwind(AssertUnwindSafe(|| Trees::open(db_dir))) {
+        Ok(Ok(trees)) => Ok(Ok(trees)),
+        Ok(Err(sled::Error::Io(error))) if !speaks_of_damage(&error) => Err(OpenError::Io(error)),
+        Ok(Err(error)) => Ok(Err(error.to_string())),
+        Err(_) => Ok(Err("opening it panicked".to_owned())),
+    }
+}
+
+fn speaks_of_damage(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, NotFound, Other, UnexpectedEof};
+    matches!(
+        error.kind(),
+        InvalidData | InvalidInput | NotFound | Other | UnexpectedEof
+    )
+}
+
+/// A snapshot that was being written when the power went is worth nothing.
+fn remove_generating(db_dir: &Path) -> std::io::Result<()> {
+    for name in snapshots(db_dir)? {
+        if name.ends_with(".generating") {
+            std::fs::remove_file(db_dir.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+fn move_snapshots(dir: &Path, db_dir: &Path, wall: Timestamp) -> std::io::Result<bool> {
+    let names = snapshots(db_dir)?;
+    if names.is_empty() {
+        return Ok(false);
+    }
+    let place = quarantine::free_place(dir, wall, "snapshot-");
+    std::fs::create_dir(&place)?;
+    for name in names {
+        std::fs::rename(db_dir.join(&name), place.join(&name))?;
+    }
+    Ok(true)
+}
+
+fn snapshots(db_dir: &Path) -> std::io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(db_dir)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.starts_with("snap.") {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// Lets go of a damaged database; closing it may panic as well.
+pub fn abandon(trees: Trees) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(trees)));
+}

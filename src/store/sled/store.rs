@@ -1,0 +1,464 @@
+//! [`Store`] on sled: reads from the table, changes through the writer.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::decide::Fenced;
+use super::disk::{Batch, Disk, Head};
+use super::fence::Fence;
+use super::op::{self, Op};
+use super::open::{Loaded, Notice, OpenError};
+use super::record::{Kept, Record};
+use super::shared::{Pulse, Shared};
+use super::table::{CheckOutcome, Table};
+use super::view::View;
+use super::writer::{Writer, lag};
+use crate::model::{
+    Actor, Author, Directory, DirectoryChange, EndReason, Precondition, Resource, Session,
+    SessionId, Timestamp,
+};
+use crate::ndata::{Query, SessionMember};
+use crate::store::{
+    Access, Begun, Checked, NewSession, Refresh, Refreshed, Rules, Scope, SessionPage, Store,
+    StoreError, StoreHealth, Swept, TokenState,
+};
+
+/// Operations that may wait for the writer; more are refused as busy.
+const QUEUE_OPS_MAX: usize = 4_096;
+/// A writer that is silent this long is taken for stuck: changes are refused
+/// before they are queued.
+const STALLED_AFTER: Duration = Duration::from_secs(5);
+/// A caller that waits this long learns that nobody can tell.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(15);
+/// How long a stop may spend on writing what is dirty.
+const FLUSH_MAX: Duration = Duration::from_secs(8);
+/// How often touches are merged into the order by last access.
+const DRAIN_EVERY: Duration = Duration::from_millis(100);
+/// Marks merged in one step.
+const DRAIN_BATCH: usize = 1_024;
+
+/// The embedded store. Dropping it stops the writer after a last flush.
+#[derive(Debug)]
+pub struct SledStore {
+    shared: Arc<Shared>,
+    operations: Mutex<Option<SyncSender<Op>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    stopping: Arc<AtomicBool>,
+    meta: BTreeMap<String, Vec<u8>>,
+    mark: Timestamp,
+    installation: String,
+}
+
+/// An open store and what an operator should know of its opening.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: SledStore,
+    /// What was found and done.
+    pub notices: Vec<Notice>,
+}
+
+impl SledStore {
+    /// Opens a data directory, or makes a new one. Nothing is served before
+    /// the disk knows that this process may hand out versions.
+    ///
+    /// # Errors
+    /// [`OpenError`], each with the remedy.
+    pub fn open(dir: &Path, rules: Rules, wall: Timestamp) -> Result<Opened, OpenError> {
+        Self::with(super::open::open(dir, wall)?, rules, |disk| disk)
+    }
+
+    /// As [`SledStore::open`]; `no_sync` leaves the sync out of every group, so
+    /// that the power-cut test has something to find.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_with(
+        dir: &Path,
+        rules: Rules,
+        wall: Timestamp,
+        no_sync: bool,
+    ) -> Result<Opened, OpenError> {
+        Self::with(super::open::open(dir, wall)?, rules, |mut disk| {
+            if no_sync {
+                disk.leave_out_sync();
+            }
+            disk
+        })
+    }
+
+    /// As [`SledStore::open`], with the disk wrapped: the seam through which
+    /// tests make it fail.
+    pub fn with<D: Disk + 'static>(
+        loaded: Loaded,
+        rules: Rules,
+        wrap: impl FnOnce(super::disk::SledDisk) -> D,
+    ) -> Result<Opened, OpenError> {
+        let Loaded {
+            disk,
+            head,
+            clean,
+            sessions,
+            reasons,
+            directory,
+            fences,
+            meta,
+            notices,
+            installation,
+        } = loaded;
+        let (live, fenced) = behind_fences(sessions, fences, clean, &rules);
+        let table = Table::new(rules.clone());
+        if !clean {
+            table.set_idle_grace(head.lag());
+        }
+        table.load(live);
+        table.set_applied(head.commit());
+        for (id, reason, until) in reasons {
+            table.remember(id, reason, until);
+        }
+        let pulse = Pulse::new(head.commit(), head.epoch());
+        let mark = head.mark();
+        let shared = Arc::new(Shared {
+            table,
+            view: View::new(directory),
+            rules,
+            pulse,
+        });
+        let mut disk = wrap(disk);
+        let head = note_start(&mut disk, head).map_err(OpenError::Io)?;
+        shared.pulse.set_commit(head.commit());
+        shared.table.set_applied(head.commit());
+        let (sender, receiver) = sync_channel(QUEUE_OPS_MAX);
+        let writer = Writer::new(disk, head, Arc::clone(&shared), receiver, fenced);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let threads = vec![
+            spawn("tillgate-writer", {
+                let shared = Arc::clone(&shared);
+                move || {
+                    // A writer that is gone must show, not merely be missed.
+                    if catch_unwind(AssertUnwindSafe(|| writer.run(FLUSH_MAX))).is_err() {
+                        shared.pulse.fail("the writer panicked".to_owned());
+                    }
+                }
+            }),
+            spawn("tillgate-order", {
+                let (shared, stopping) = (Arc::clone(&shared), Arc::clone(&stopping));
+                move || keep_order(&shared, &stopping)
+            }),
+        ];
+        let store = Self {
+            shared,
+            operations: Mutex::new(Some(sender)),
+            threads: Mutex::new(threads),
+            stopping,
+            meta,
+            mark,
+            installation,
+        };
+        Ok(Opened { store, notices })
+    }
+
+    /// The trusted time that was stored last before this opening.
+    pub fn mark(&self) -> Timestamp {
+        self.mark
+    }
+
+    /// The installation's name for itself, drawn when the directory was made.
+    pub fn installation(&self) -> &str {
+        &self.installation
+    }
+
+    /// A small named value, as it was at opening.
+    pub fn meta(&self, name: &str) -> Option<&[u8]> {
+        self.meta.get(name).map(Vec::as_slice)
+    }
+
+    /// Keeps a small named value; `None` removes it.
+    ///
+    /// # Errors
+    /// As every change.
+    pub async fn put_meta(&self, name: &str, value: Option<Vec<u8>>) -> Result<(), StoreError> {
+        self.submit(|reply| Op::PutMeta(name.to_owned(), value, reply))
+            .await
+    }
+
+    /// Keeps the trusted time when nothing else is written for a while. With
+    /// `reset` it may be lower than the mark.
+    ///
+    /// # Errors
+    /// As every change.
+    pub async fn mark_clock(&self, now: Timestamp, reset: bool) -> Result<(), StoreError> {
+        self.submit(|reply| Op::MarkClock { now, reset, reply })
+            .await
+    }
+
+    /// Ends the writer: everything accepted is written, then what is dirty,
+    /// then the clean mark. Later changes answer read-only.
+    pub fn close(&self) {
+        self.operations.lock().take();
+        self.stopping.store(true, Ordering::Release);
+        for thread in self.threads.lock().drain(..) {
+            // A thread that panicked has said so already.
+            let _ = thread.join();
+        }
+    }
+
+    async fn submit<T>(&self, op: impl FnOnce(op::Reply<T>) -> Op) -> Result<T, StoreError> {
+        if self.shared.pulse.read_only() {
+            return Err(StoreError::ReadOnly);
+        }
+        if self.stalled().is_some() {
+            return Err(StoreError::Busy);
+        }
+        let (reply, answer) = oneshot::channel();
+        let sender = self.operations.lock().clone().ok_or(StoreError::ReadOnly)?;
+        sender.try_send(op(reply)).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Disconnected(_) => StoreError::ReadOnly,
+        })?;
+        drop(sender);
+        match tokio::time::timeout(ANSWER_WAIT_MAX, answer).await {
+            Ok(Ok(answer)) => answer,
+            // Too late, or the writer is gone: the operation may be on the disk.
+            Ok(Err(_)) | Err(_) => Err(StoreError::Unknown),
+        }
+    }
+
+    fn stalled(&self) -> Option<Duration> {
+        self.shared
+            .pulse
+            .silent_for()
+            .filter(|silent| *silent >= STALLED_AFTER)
+    }
+
+    fn not_live(&self, id: SessionId, now: Timestamp) -> StoreError {
+        StoreError::NotLive(self.shared.table.reason(id, now))
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Store for SledStore {
+    async fn check(&self, access: Access, now: Timestamp) -> Result<Checked, StoreError> {
+        let table = &self.shared.table;
+        loop {
+            let can_write = !self.shared.pulse.read_only();
+            match table.check(&access, now, can_write) {
+                CheckOutcome::Live { session, before } => {
+                    let identity = &session.identity;
+                    let principal = self
+                        .shared
+                        .view
+                        .principal(&identity.user_name, &identity.device_name);
+                    return Ok(Checked {
+                        session,
+                        before,
+                        principal,
+                    });
+                }
+                CheckOutcome::NotLive => return Err(self.not_live(access.id, now)),
+                CheckOutcome::MustWrite => {
+                    match self.submit(|reply| Op::Write(access.id, reply)).await {
+                        // Written, or no longer writable: look again.
+                        Ok(()) | Err(StoreError::ReadOnly | StoreError::Unknown) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn find(&self, id: SessionId, now: Timestamp) -> Option<Session> {
+        self.shared.table.find(id, now)
+    }
+
+    async fn page(
+        &self,
+        query: &Query<SessionMember>,
+        scope: &Scope,
+        now: Timestamp,
+    ) -> Result<SessionPage, StoreError> {
+        if !self.shared.table.scans(query) {
+            return self.shared.table.page(query, scope, now);
+        }
+        // A long scan would hold up every other request of its thread.
+        let (shared, query, scope) = (Arc::clone(&self.shared), query.clone(), scope.clone());
+        let page = tokio::task::spawn_blocking(move || shared.table.page(&query, &scope, now));
+        page.await.unwrap_or(Err(StoreError::Busy))
+    }
+
+    async fn begin(&self, new: NewSession, now: Timestamp) -> Result<Begun, StoreError> {
+        self.submit(|reply| Op::Begin(Box::new(new), now, reply))
+            .await
+    }
+
+    async fn end(
+        &self,
+        id: SessionId,
+        if_match: Precondition,
+        own_access: bool,
+        reason: EndReason,
+        by: Author,
+        now: Timestamp,
+    ) -> Result<Session, StoreError> {
+        let end = op::End {
+            id,
+            if_match,
+            own_access,
+            reason,
+            by,
+            now,
+        };
+        self.submit(|reply| Op::End(end, reply)).await
+    }
+
+    async fn tokens(&self, id: SessionId, now: Timestamp) -> Option<TokenState> {
+        self.shared.table.find(id, now)?;
+        self.shared.table.get(id)?.record.tokens
+    }
+
+    async fn refresh(&self, refresh: Refresh, now: Timestamp) -> Result<Refreshed, StoreError> {
+        self.submit(|reply| Op::Refresh(refresh, now, reply)).await
+    }
+
+    async fn directory(&self) -> Arc<Directory> {
+        self.shared.view.directory()
+    }
+
+    async fn change(
+        &self,
+        change: DirectoryChange,
+        precondition: Precondition,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<(Resource, bool), StoreError> {
+        let change = Box::new(op::Change {
+            change,
+            precondition,
+            actor,
+            now,
+        });
+        self.submit(|reply| Op::Change(change, reply)).await
+    }
+
+    async fn end_all(
+        &self,
+        reason: EndReason,
+        by: Author,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.submit(|reply| Op::EndAll(reason, by, now, reply))
+            .await
+    }
+
+    async fn reason(&self, id: SessionId, now: Timestamp) -> Option<EndReason> {
+        self.shared.table.reason(id, now)
+    }
+
+    async fn sweep(&self, now: Timestamp, max: usize) -> Result<Swept, StoreError> {
+        self.submit(|reply| Op::Sweep(now, max, reply)).await
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.shared.table.next_deadline()
+    }
+
+    fn health(&self) -> StoreHealth {
+        let pulse = &self.shared.pulse;
+        let dirty = self.shared.table.dirty_len();
+        StoreHealth {
+            sessions: u64::try_from(self.shared.table.count()).unwrap_or(u64::MAX),
+            read_only: pulse.read_only(),
+            stalled: self.stalled(),
+            dirty: u64::try_from(dirty).unwrap_or(u64::MAX),
+            lag: lag(dirty),
+            free_bytes: pulse.free_bytes(),
+            full: pulse.full(),
+            commit: pulse.commit(),
+            epoch: pulse.epoch(),
+        }
+    }
+}
+
+/// Tells the disk that versions are being given, before any is given: from
+/// here on a stop without the clean mark makes versions jump.
+fn note_start<D: Disk>(disk: &mut D, head: Head) -> std::io::Result<Head> {
+    let mark = head.mark();
+    let mut batch = Batch::new(&head, mark);
+    batch.set_clean(false);
+    let written = catch_unwind(AssertUnwindSafe(|| {
+        disk.commit(&batch)?;
+        disk.sync(&batch)
+    }));
+    written.unwrap_or_else(|_| Err(std::io::Error::other("the database panicked")))?;
+    Ok(batch.into_head())
+}
+
+/// Parts the records that a durable fence has ended from the live ones. After
+/// an unclean stop the live ones go on from their ceiling.
+fn behind_fences(
+    sessions: Vec<Record>,
+    fences: Vec<Fence>,
+    clean: bool,
+    rules: &Rules,
+) -> (Vec<Record>, VecDeque<Fenced>) {
+    let mut fenced: VecDeque<Fenced> = fences
+        .into_iter()
+        .map(|fence| Fenced {
+            fence,
+            sessions: Vec::new(),
+        })
+        .collect();
+    let mut live = Vec::with_capacity(sessions.len());
+    for mut record in sessions {
+        let behind = fenced.iter_mut().find_map(|fenced| {
+            let reason = fenced.fence.ends_session(&record.session, record.began)?;
+            Some((fenced, reason))
+        });
+        match behind {
+            Some((fenced, reason)) => {
+                let session = &record.session;
+                let idle = rules.idle[session.identity.env.index()];
+                let (reason, at) = session
+                    .lapsed(fenced.fence.at, idle)
+                    .unwrap_or((reason, fenced.fence.at));
+                fenced.sessions.push((Kept::from(record), reason, at));
+            }
+            None => {
+                if !clean {
+                    record.session.version = record.ceiling;
+                }
+                live.push(record);
+            }
+        }
+    }
+    (live, fenced)
+}
+
+/// Merges touches into the order by last access until the store stops.
+fn keep_order(shared: &Shared, stopping: &AtomicBool) {
+    while !stopping.load(Ordering::Acquire) {
+        while shared.table.drain(DRAIN_BATCH) == DRAIN_BATCH {}
+        std::thread::sleep(DRAIN_EVERY);
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .expect("the system gives a thread at start")
+}

@@ -1,0 +1,166 @@
+//! What requests do with one session: check it, find it, and wait for a
+//! conditional change of it.
+
+use super::entry::{Entry, Standing, State};
+use super::shard::Slot;
+use super::{CheckOutcome, Table};
+use crate::model::{EndReason, Session, SessionId, Timestamp, Version};
+use crate::store::Access;
+use crate::store::sled::record::{Kept, Record};
+
+impl Table {
+    /// Counts an access of a live session: `lastAccessAt` becomes the later of
+    /// its old value and `now`, `_v` grows by one. Never brings a session back.
+    ///
+    /// [`CheckOutcome::MustWrite`] when no version is left, or when its newest
+    /// token is seen for the first time, which must be durable before the
+    /// answer. Without `can_write` the first is answered without being counted,
+    /// the second from memory.
+    pub fn check(&self, access: &Access, now: Timestamp, can_write: bool) -> CheckOutcome {
+        let checked = self.with(access.id, |slot, entry| {
+            let mut state = entry.state.lock();
+            if !self.is_live(entry, &state, now) {
+                return CheckOutcome::NotLive;
+            }
+            if state.is_first_use(access.jti_head) {
+                state
+                    .tokens
+                    .iter_mut()
+                    .for_each(|tokens| tokens.used = true);
+                if can_write {
+                    return CheckOutcome::MustWrite;
+                }
+            }
+            let before = Version(state.version);
+            if access.touch && !self.count_access(slot, entry, &mut state, now) && can_write {
+                return CheckOutcome::MustWrite;
+            }
+            let copied = entry.copy(&state);
+            drop(state);
+            CheckOutcome::Live {
+                session: self.session(&copied),
+                before,
+            }
+        });
+        checked.unwrap_or(CheckOutcome::NotLive)
+    }
+
+    /// A live session; counts nothing.
+    pub fn find(&self, id: SessionId, now: Timestamp) -> Option<Session> {
+        self.with(id, |_, entry| {
+            let state = entry.state.lock();
+            let copied = self
+                .is_live(entry, &state, now)
+                .then(|| entry.copy(&state))?;
+            drop(state);
+            Some(self.session(&copied))
+        })?
+    }
+
+    /// A session that is in the table, live or not.
+    pub fn get(&self, id: SessionId) -> Option<Kept> {
+        self.with(id, |_, entry| {
+            let state = entry.state.lock();
+            Kept {
+                record: self.record(entry, &state),
+                disk_last_access: state.disk_last_access,
+            }
+        })
+    }
+
+    /// The record as memory has it, with ceiling and number of the last write.
+    pub(super) fn record(&self, entry: &Entry, state: &State) -> Record {
+        Record {
+            session: self.session(&entry.copy(state)),
+            ceiling: Version(state.ceiling),
+            began: state.began,
+            written: state.written,
+            tokens: state.tokens,
+        }
+    }
+
+    /// Why an id is not live at `now`, as long as it is known. `None` for live
+    /// sessions too.
+    pub fn reason(&self, id: SessionId, now: Timestamp) -> Option<EndReason> {
+        let here = self.with(id, |_, entry| {
+            let state = entry.state.lock();
+            let (reason, at) = entry.deadline(&state, self.idle_after(state.env));
+            let is_over = state.standing != Standing::Listed || at <= now;
+            let lapsed = is_over.then_some(reason);
+            lapsed.or_else(|| self.fences.reason(|| entry.copy(&state)))
+        });
+        here.unwrap_or_else(|| self.reasons.get(id, now))
+    }
+
+    /// From here to [`Table::unpin`] or [`Table::remove`] accesses are answered
+    /// without moving `_v` and `lastAccessAt`, and counted afterwards.
+    pub fn pin(&self, id: SessionId) {
+        self.with(id, |_, entry| {
+            let mut state = entry.state.lock();
+            state.is_pinned = true;
+            self.pins.lock().entry(id).or_default();
+        });
+    }
+
+    /// Counts what [`Table::pin`] held up. Does nothing if it held nothing.
+    pub fn unpin(&self, id: SessionId) {
+        self.with(id, |slot, entry| {
+            let mut state = entry.state.lock();
+            let Some(held) = self.pins.lock().remove(&id) else {
+                return;
+            };
+            state.is_pinned = false;
+            let left = state.ceiling.saturating_sub(state.version);
+            let counts = left > 0 && state.standing == Standing::Listed;
+            if let Some(last) = held.last.filter(|_| counts) {
+                self.move_on(slot, entry, &mut state, held.count.min(left), last);
+            }
+        });
+    }
+
+    /// Whether the session may be used at `now`.
+    pub(super) fn is_live(&self, entry: &Entry, state: &State, now: Timestamp) -> bool {
+        state.standing == Standing::Listed
+            && now < entry.deadline(state, self.idle_after(state.env)).1
+            && self.fences.reason(|| entry.copy(state)).is_none()
+    }
+
+    /// Counts an access, at once or after the conditional change at work;
+    /// `false` if no version is left.
+    fn count_access(&self, slot: Slot, entry: &Entry, state: &mut State, now: Timestamp) -> bool {
+        if state.is_pinned {
+            let mut pins = self.pins.lock();
+            let held = pins.entry(entry.id).or_default();
+            held.count += 1;
+            held.last = held.last.max(Some(now));
+            return true;
+        }
+        if state.version >= state.ceiling {
+            return false;
+        }
+        self.move_on(slot, entry, state, 1, now);
+        true
+    }
+
+    fn move_on(&self, slot: Slot, entry: &Entry, state: &mut State, by: u64, now: Timestamp) {
+        state.version += by;
+        entry.move_last_access(now);
+        if !state.is_marked && entry.last_access() != state.ordered_last_access {
+            state.is_marked = true;
+            self.marks.push(slot);
+        }
+        self.note_dirty(slot, state);
+        if !state.is_urgent && state.runs_low() {
+            state.is_urgent = true;
+            self.dirty.hurry(slot);
+        }
+    }
+
+    /// Memory is ahead of the disk.
+    pub(super) fn note_dirty(&self, slot: Slot, state: &mut State) {
+        if !state.is_dirty {
+            state.is_dirty = true;
+            self.dirty.add(slot);
+        }
+    }
+}

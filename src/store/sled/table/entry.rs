@@ -1,0 +1,220 @@
+//! One session in the table: what it holds, and what an access does to it.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::names::NameId;
+use crate::model::{AuthenticationType, EndReason, Env, SessionId, Timestamp, Version};
+use crate::store::TokenState;
+use crate::store::sled::record::Record;
+
+/// The fewest versions that a write reserves.
+const RESERVE_MIN: u64 = 64;
+/// The most versions that a write reserves: so far may `_v` jump.
+const RESERVE_MAX: u64 = 65_536;
+
+/// Where a session stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// In every order. Live unless its time is over or a fence stands before it.
+    Listed,
+    /// Its time was found to be over: for nobody live, whatever their `now`;
+    /// waits for the sweep.
+    Lapsed,
+    /// Removed. Kept only for readers that began before.
+    Gone,
+}
+
+/// A session in its slot.
+pub(super) struct Entry {
+    pub(super) id: SessionId,
+    /// `lastAccessAt` in milliseconds. Written only under the lock of `state`;
+    /// read without it where an order is all that is wanted.
+    last_access: AtomicI64,
+    /// Everything that changes. Whoever holds it decides whether an access or
+    /// an ending comes first.
+    pub(super) state: Mutex<State>,
+}
+
+/// What of a session is behind its lock.
+#[derive(Clone)]
+pub(super) struct State {
+    pub(super) user: NameId,
+    pub(super) device: NameId,
+    pub(super) env: Env,
+    authentication_type: AuthenticationType,
+    started_at: Timestamp,
+    pub(super) expires_at: Timestamp,
+    /// Never above `ceiling`.
+    pub(super) version: u64,
+    /// No version above it before the next write.
+    pub(super) ceiling: u64,
+    /// How far the ceiling was above the version of the last write.
+    reserve: u32,
+    pub(super) began: u64,
+    pub(super) written: u64,
+    /// `lastAccessAt` of the last write.
+    pub(super) disk_last_access: Timestamp,
+    /// The last access under which the order by last access holds the session.
+    pub(super) ordered_last_access: Timestamp,
+    /// The instant under which the order by idle deadline holds the session;
+    /// accesses do not move it, so it is never later than the true deadline.
+    pub(super) idle_at: Timestamp,
+    /// `used` is set as soon as the newest token was seen.
+    pub(super) tokens: Option<TokenState>,
+    /// Whether the disk knows that the newest token was seen.
+    pub(super) use_is_durable: bool,
+    pub(super) standing: Standing,
+    /// Its slot waits to be merged into the order by last access.
+    pub(super) is_marked: bool,
+    /// Memory is ahead of the disk; its slot waits to be written.
+    pub(super) is_dirty: bool,
+    /// More than half of the reserve is used; its slot waits to be written first.
+    pub(super) is_urgent: bool,
+    /// A conditional change is being decided: accesses are counted after it.
+    pub(super) is_pinned: bool,
+}
+
+/// The values of a session at one instant, names as numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Copied {
+    pub(super) id: SessionId,
+    pub(super) user: NameId,
+    pub(super) device: NameId,
+    pub(super) env: Env,
+    pub(super) authentication_type: AuthenticationType,
+    pub(super) began: u64,
+    pub(super) started_at: Timestamp,
+    pub(super) expires_at: Timestamp,
+    pub(super) last_access_at: Timestamp,
+    pub(super) version: Version,
+}
+
+impl Entry {
+    /// The entry of a record as the disk has it.
+    pub(super) fn new(
+        record: &Record,
+        user: NameId,
+        device: NameId,
+        idle: Option<Duration>,
+    ) -> Self {
+        let session = &record.session;
+        let last = session.last_access_at;
+        let state = State {
+            user,
+            device,
+            env: session.identity.env,
+            authentication_type: session.identity.authentication_type,
+            started_at: session.started_at,
+            expires_at: session.expires_at,
+            version: session.version.0,
+            ceiling: record.ceiling.0.max(session.version.0),
+            reserve: reserve(record),
+            began: record.began,
+            written: record.written,
+            disk_last_access: last,
+            ordered_last_access: last,
+            idle_at: idle.map_or(Timestamp::MAX, |idle| last.plus(idle)),
+            tokens: record.tokens,
+            use_is_durable: record.tokens.is_some_and(|tokens| tokens.used),
+            standing: Standing::Listed,
+            is_marked: false,
+            is_dirty: false,
+            is_urgent: false,
+            is_pinned: false,
+        };
+        let last_access = AtomicI64::new(last.as_millis());
+        Self {
+            id: session.id,
+            last_access,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// When the session was last seen.
+    pub(super) fn last_access(&self) -> Timestamp {
+        Timestamp::from_millis(self.last_access.load(Ordering::Relaxed))
+    }
+
+    /// Moves the last access forward, never back. The caller holds `state`.
+    pub(super) fn move_last_access(&self, now: Timestamp) {
+        if now > self.last_access() {
+            self.last_access.store(now.as_millis(), Ordering::Relaxed);
+        }
+    }
+
+    /// The session's values. The caller holds `state`.
+    pub(super) fn copy(&self, state: &State) -> Copied {
+        Copied {
+            id: self.id,
+            user: state.user,
+            device: state.device,
+            env: state.env,
+            authentication_type: state.authentication_type,
+            began: state.began,
+            started_at: state.started_at,
+            expires_at: state.expires_at,
+            last_access_at: self.last_access(),
+            version: Version(state.version),
+        }
+    }
+
+    /// The rule of time that strikes first, and when. The caller holds `state`.
+    pub(super) fn deadline(&self, state: &State, idle: Option<Duration>) -> (EndReason, Timestamp) {
+        match idle.map(|idle| self.last_access().plus(idle)) {
+            Some(at) if at < state.expires_at => (EndReason::Idle, at),
+            _ => (EndReason::Expired, state.expires_at),
+        }
+    }
+}
+
+impl State {
+    pub(super) const fn started_at(&self) -> Timestamp {
+        self.started_at
+    }
+
+    /// How many versions were given since the last write.
+    fn given(&self) -> u64 {
+        let at_write = self.ceiling.saturating_sub(u64::from(self.reserve));
+        self.version.saturating_sub(at_write)
+    }
+
+    /// Whether more than half of the reserve is used.
+    pub(super) fn runs_low(&self) -> bool {
+        self.given() > u64::from(self.reserve / 2)
+    }
+
+    /// The ceiling to write next: never below the present one, since versions
+    /// up to that may be given until the write is done.
+    pub(super) fn next_ceiling(&self) -> u64 {
+        let reserve = (4 * self.given()).clamp(RESERVE_MIN, RESERVE_MAX);
+        self.ceiling.max(self.version.saturating_add(reserve))
+    }
+
+    /// Whether this token is the newest one and the disk does not know yet
+    /// that it is in use.
+    pub(super) fn is_first_use(&self, jti_head: Option<u64>) -> bool {
+        let newest = self.tokens.as_ref().map(TokenState::jti_head);
+        !self.use_is_durable && jti_head.is_some() && jti_head == newest
+    }
+
+    /// The record is on the disk: versions up to its ceiling may be given.
+    pub(super) fn note_written(&mut self, record: &Record) {
+        self.ceiling = self.ceiling.max(record.ceiling.0);
+        self.reserve = reserve(record);
+        self.written = record.written;
+        self.disk_last_access = record.session.last_access_at;
+        self.is_urgent = false;
+        let generation = |tokens: &Option<TokenState>| tokens.as_ref().map(|t| t.generation);
+        if generation(&self.tokens) == generation(&record.tokens) {
+            self.use_is_durable = record.tokens.is_some_and(|tokens| tokens.used);
+        }
+    }
+}
+
+fn reserve(record: &Record) -> u32 {
+    let reserve = record.ceiling.0.saturating_sub(record.session.version.0);
+    u32::try_from(reserve).unwrap_or(u32::MAX)
+}

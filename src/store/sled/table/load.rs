@@ -1,0 +1,86 @@
+//! Filling the table at start: the orders are built from sorted keys, not one
+//! insert after the other.
+
+use super::Table;
+use super::counted_set::CountedSet;
+use super::entry::Entry;
+use super::order::{NameKey, TimeKey};
+use super::shard::{SHARDS, Slot};
+use crate::store::sled::record::Record;
+
+/// The keys of everything loaded so far.
+#[derive(Default)]
+struct Keys {
+    user: Vec<NameKey>,
+    device: Vec<NameKey>,
+    start: Vec<TimeKey>,
+    expiry: Vec<TimeKey>,
+    last_access: Vec<TimeKey>,
+    idle: Vec<TimeKey>,
+}
+
+impl Table {
+    /// Puts all these sessions into an empty table, as the disk has them. Of
+    /// two with the same id the first counts.
+    pub fn load(&self, records: Vec<Record>) {
+        let each = records.len() / SHARDS;
+        for shard in &self.shards {
+            shard.write().reserve(each + each / 8);
+        }
+        let mut keys = Keys::with_capacity(records.len());
+        let mut orders = self.order.write();
+        for record in &records {
+            if let Some(slot) = self.load_one(record, &mut keys) {
+                orders.members.set(slot);
+            }
+        }
+        drop(records);
+        orders.by_user = sorted(keys.user);
+        orders.by_device = sorted(keys.device);
+        orders.by_start = sorted(keys.start);
+        orders.by_expiry = sorted(keys.expiry);
+        orders.by_last_access = sorted(keys.last_access);
+        orders.by_idle = sorted(keys.idle);
+    }
+
+    fn load_one(&self, record: &Record, keys: &mut Keys) -> Option<Slot> {
+        let session = &record.session;
+        let hash = self.hash(&session.id);
+        let mut shard = self.shard(hash).write();
+        if shard.find(hash, &session.id).is_some() {
+            return None;
+        }
+        let user = self.users.enter(&session.identity.user_name);
+        let device = self.devices.enter(&session.identity.device_name);
+        let idle = self.idle_after(session.identity.env);
+        let entry = Entry::new(record, user, device, idle);
+        let idle_at = idle.map(|idle| session.last_access_at.plus(idle));
+        let slot = Slot::new(shard.put(hash, entry), hash.shard());
+        keys.user.push(NameKey::new(user, slot));
+        keys.device.push(NameKey::new(device, slot));
+        keys.start.push(TimeKey::new(session.started_at, slot));
+        keys.expiry.push(TimeKey::new(session.expires_at, slot));
+        keys.last_access
+            .push(TimeKey::new(session.last_access_at, slot));
+        keys.idle.extend(idle_at.map(|at| TimeKey::new(at, slot)));
+        Some(slot)
+    }
+}
+
+impl Keys {
+    fn with_capacity(sessions: usize) -> Self {
+        Self {
+            user: Vec::with_capacity(sessions),
+            device: Vec::with_capacity(sessions),
+            start: Vec::with_capacity(sessions),
+            expiry: Vec::with_capacity(sessions),
+            last_access: Vec::with_capacity(sessions),
+            idle: Vec::new(),
+        }
+    }
+}
+
+fn sorted<K: Copy + Ord>(mut keys: Vec<K>) -> CountedSet<K> {
+    keys.sort_unstable();
+    CountedSet::from_sorted(keys.into_iter())
+}

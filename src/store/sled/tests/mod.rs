@@ -1,0 +1,180 @@
+//! The whole store under tests that only see its trait, its disk, or both.
+
+use std::path::Path;
+
+use super::SledStore;
+use super::disk::Disk;
+use super::store::Opened;
+use crate::model::{
+    Actor, AuthenticationType, Author, DeviceInput, DeviceName, DirectoryChange, EndReason, Env,
+    Mode, Precondition, SessionId, Timestamp, UserDeviceInput, UserId, UserInput, UserName,
+};
+use crate::store::{Access, NewSession, Refresh, Rules, Store, StoreError};
+
+mod faults;
+mod groups;
+mod twins;
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+fn user_name(text: &str) -> UserName {
+    UserName::parse(text).expect("a name")
+}
+
+fn device_name(text: &str) -> DeviceName {
+    DeviceName::parse(text).expect("a name")
+}
+
+/// Users `a` and `b` on the tills `P01` and `P02` and on `LINK`.
+fn shop() -> DirectoryChange {
+    let devices = [
+        ("P01", Env::CashRegister),
+        ("P02", Env::CashRegister),
+        ("LINK", Env::Tool),
+    ];
+    let mut changes: Vec<DirectoryChange> = devices
+        .iter()
+        .map(|(name, env)| DirectoryChange::PutDevice {
+            mode: Mode::Create,
+            input: DeviceInput {
+                name: device_name(name),
+                is_active: true,
+                env: *env,
+                description: String::new(),
+                roles: Vec::new(),
+                preferences: serde_json::Map::new(),
+                settings: serde_json::Map::new(),
+            },
+        })
+        .collect();
+    for name in ["a", "b"] {
+        let id = UserId::draw();
+        changes.push(DirectoryChange::PutUser {
+            mode: Mode::Create,
+            id,
+            input: user(name, true),
+        });
+    }
+    DirectoryChange::All(changes)
+}
+
+fn user(name: &str, is_active: bool) -> UserInput {
+    let devices = ["P01", "P02", "LINK"].map(|device| UserDeviceInput {
+        name: device_name(device),
+        is_active: true,
+        roles: Vec::new(),
+    });
+    UserInput {
+        user_name: user_name(name),
+        name: name.to_owned(),
+        is_active,
+        is_virtual: false,
+        feature_name: None,
+        devices: devices.to_vec(),
+        must_change_password: false,
+        password: None,
+    }
+}
+
+fn new_session(id: SessionId, user: &str, device: &str) -> NewSession {
+    NewSession {
+        id,
+        user_name: user_name(user),
+        device_name: device_name(device),
+        authentication_type: AuthenticationType::Bearer,
+        password_seen: None,
+        refresh_sha256: [0; 32],
+        salt: [0; 16],
+        jti: [0; 16],
+    }
+}
+
+fn open(dir: &Path) -> SledStore {
+    SledStore::open(dir, Rules::default(), NOW)
+        .expect("opens")
+        .store
+}
+
+fn open_with<D: Disk + 'static>(
+    dir: &Path,
+    wrap: impl FnOnce(super::disk::SledDisk) -> D,
+) -> Result<Opened, super::OpenError> {
+    SledStore::with(super::open::open(dir, NOW)?, Rules::default(), wrap)
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(work)
+}
+
+/// Whether a session is live, without counting an access.
+async fn is_live(store: &SledStore, id: SessionId) -> bool {
+    let access = Access {
+        id,
+        jti_head: None,
+        touch: false,
+    };
+    store
+        .check(access, NOW)
+        .await
+        .is_ok_and(|checked| checked.principal.is_some())
+}
+
+async fn begin(
+    store: &SledStore,
+    id: SessionId,
+    user: &str,
+    device: &str,
+) -> Result<(), StoreError> {
+    store
+        .begin(new_session(id, user, device), NOW)
+        .await
+        .map(drop)
+}
+
+async fn end(store: &SledStore, id: SessionId) -> Result<(), StoreError> {
+    let none = Precondition::default();
+    store
+        .end(id, none, false, EndReason::Revoked, Author::Server, NOW)
+        .await
+        .map(drop)
+}
+
+async fn refresh(store: &SledStore, id: SessionId, presented: u32) -> Result<(), StoreError> {
+    let next = u8::try_from(presented + 1).expect("few");
+    let refresh = Refresh {
+        id,
+        presented,
+        next_sha256: [next; 32],
+        next_jti: [next; 16],
+    };
+    store.refresh(refresh, NOW).await.map(drop)
+}
+
+async fn change(store: &SledStore, change: DirectoryChange) -> Result<(), StoreError> {
+    store
+        .change(change, Precondition::default(), Actor::System, NOW)
+        .await
+        .map(drop)
+}
+
+async fn disable(store: &SledStore, name: &str) -> Result<(), StoreError> {
+    let directory = store.directory().await;
+    let id = directory
+        .user_named(&user_name(name))
+        .ok_or(StoreError::Denied)?
+        .id;
+    let input = user(name, false);
+    change(
+        store,
+        DirectoryChange::PutUser {
+            mode: Mode::CreateOrReplace,
+            id,
+            input,
+        },
+    )
+    .await
+}

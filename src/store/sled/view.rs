@@ -1,0 +1,91 @@
+//! The directory in memory: one snapshot, replaced as a whole by the writer,
+//! and who may do what on which device, looked up in it.
+
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use parking_lot::RwLock;
+
+use crate::model::{DeviceName, Directory, Principal, UserName};
+
+/// The directory in force. Readers see one state or the next, never a mixture.
+#[derive(Debug)]
+pub struct View {
+    state: RwLock<State>,
+    hasher: foldhash::fast::RandomState,
+}
+
+#[derive(Debug)]
+struct State {
+    directory: Arc<Directory>,
+    /// What was looked up in `directory`. Filled and emptied under the same
+    /// lock that replaces it, so no entry outlives the snapshot it came from.
+    principals: HashTable<Seat>,
+}
+
+#[derive(Debug)]
+struct Seat {
+    user: UserName,
+    device: DeviceName,
+    principal: Option<Arc<Principal>>,
+}
+
+/// Look-ups kept at most; a shop has far fewer pairs of person and device.
+const SEATS_MAX: usize = 100_000;
+
+impl View {
+    /// A view of this directory.
+    pub fn new(directory: Directory) -> Self {
+        let state = State {
+            directory: Arc::new(directory),
+            principals: HashTable::new(),
+        };
+        Self {
+            state: RwLock::new(state),
+            hasher: foldhash::fast::RandomState::default(),
+        }
+    }
+
+    /// The whole directory at this instant.
+    pub fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.state.read().directory)
+    }
+
+    /// Puts another directory in force, from the instant this returns.
+    pub fn replace(&self, directory: Directory) {
+        let mut state = self.state.write();
+        state.directory = Arc::new(directory);
+        state.principals.clear();
+    }
+
+    /// The user on the device with the rights of this instant; `None` when
+    /// one of them, or the assignment, is not there or not active.
+    pub fn principal(&self, user: &UserName, device: &DeviceName) -> Option<Arc<Principal>> {
+        let hash = self.hash(user, device);
+        let same = |seat: &Seat| seat.user == *user && seat.device == *device;
+        if let Some(seat) = self.state.read().principals.find(hash, same) {
+            return seat.principal.clone();
+        }
+        let mut state = self.state.write();
+        let principal = state.directory.principal(user, device).map(Arc::new);
+        if state.principals.len() >= SEATS_MAX {
+            state.principals.clear();
+        }
+        if state.principals.find(hash, same).is_none() {
+            let (user, device) = (user.clone(), device.clone());
+            let seat = Seat {
+                user,
+                device,
+                principal: principal.clone(),
+            };
+            let rehash = |seat: &Seat| self.hash(&seat.user, &seat.device);
+            state.principals.insert_unique(hash, seat, rehash);
+        }
+        principal
+    }
+
+    fn hash(&self, user: &UserName, device: &DeviceName) -> u64 {
+        use std::hash::BuildHasher;
+        self.hasher.hash_one((user.as_str(), device.as_str()))
+    }
+}

@@ -1,0 +1,381 @@
+//! The one thread that changes anything: it gathers operations into groups,
+//! has each decided on the table, writes the group, syncs it, applies it to
+//! the table and answers, in this order.
+//!
+//! Nobody sees what the disk does not have: neither a new session nor the end
+//! of an old one. Touches are written behind, within a budget, and never
+//! before something that somebody waits for.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+use super::decide::{self, Fenced, Finish, Verdict};
+use super::disk::{Batch, Disk, Head};
+use super::op::{Op, Taken};
+use super::shared::Shared;
+use crate::model::{SessionId, Timestamp};
+use crate::store::{StoreError, Swept};
+
+/// Operations in one group at most: sled holds a group in memory twice.
+pub const GROUP_OPS_MAX: usize = 512;
+/// Touches in one group at most, so that an ending never waits long.
+const TOUCH_GROUP_MAX: usize = 64;
+/// Touched sessions written a second at most.
+const TOUCHES_PER_SECOND_MAX: u32 = 1_000;
+/// A touch rests this long before it is written: more of the same session
+/// then cost nothing.
+const TOUCH_REST: Duration = Duration::from_secs(2);
+/// The lag promised when little is dirty.
+const LAG_MIN: Duration = Duration::from_secs(5);
+/// Archive records moved in one background batch.
+const ARCHIVE_BATCH_MAX: usize = 256;
+/// How often the writer looks for background work when nobody asks for anything.
+const IDLE_WAIT: Duration = Duration::from_millis(100);
+
+/// The writer's own state.
+pub struct Writer<D> {
+    disk: D,
+    head: Head,
+    shared: Arc<Shared>,
+    operations: Receiver<Op>,
+    /// An operation that did not fit into the group before.
+    held_back: Option<Op>,
+    /// Endings that are durable as a fence, with records still to be moved.
+    fenced: VecDeque<Fenced>,
+    touches: Budget,
+    /// Newest `now` any operation has brought: the mark of groups without one.
+    now: Timestamp,
+}
+
+/// A budget that refills with time.
+struct Budget {
+    left: u32,
+    filled: Instant,
+}
+
+impl Budget {
+    fn new() -> Self {
+        Self {
+            left: 0,
+            filled: Instant::now(),
+        }
+    }
+
+    /// How many touches may be written now.
+    fn refill(&mut self) -> usize {
+        let elapsed = self.filled.elapsed();
+        let gained = elapsed.as_millis() * u128::from(TOUCHES_PER_SECOND_MAX) / 1000;
+        if gained > 0 {
+            let gained = u32::try_from(gained).unwrap_or(u32::MAX);
+            self.left = self.left.saturating_add(gained).min(TOUCHES_PER_SECOND_MAX);
+            self.filled = Instant::now();
+        }
+        usize::try_from(self.left).unwrap_or(0).min(TOUCH_GROUP_MAX)
+    }
+
+    fn spend(&mut self, touches: usize) {
+        self.left = self
+            .left
+            .saturating_sub(u32::try_from(touches).unwrap_or(u32::MAX));
+    }
+}
+
+/// What a group comes to.
+enum Outcome {
+    Durable,
+    Failed,
+}
+
+impl<D: Disk> Writer<D> {
+    /// A writer over an open disk whose last group is `head`. `fenced` are the
+    /// endings that a stop has interrupted.
+    pub fn new(
+        disk: D,
+        head: Head,
+        shared: Arc<Shared>,
+        operations: Receiver<Op>,
+        fenced: VecDeque<Fenced>,
+    ) -> Self {
+        let now = head.mark();
+        let touches = Budget::new();
+        Self {
+            disk,
+            head,
+            shared,
+            operations,
+            held_back: None,
+            fenced,
+            touches,
+            now,
+        }
+    }
+
+    /// Works until every sender is gone, then writes what is dirty and marks
+    /// the stop as clean. `deadline` bounds that last part.
+    pub fn run(mut self, flush: Duration) {
+        loop {
+            self.background();
+            match self.next(IDLE_WAIT) {
+                Ok(op) => self.group(op),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.close(flush);
+    }
+
+    fn next(&mut self, wait: Duration) -> Result<Op, RecvTimeoutError> {
+        match self.held_back.take() {
+            Some(op) => Ok(op),
+            None => self.operations.recv_timeout(wait),
+        }
+    }
+
+    /// Gathers a group that starts with `first`, and writes it.
+    fn group(&mut self, first: Op) {
+        self.shared.pulse.busy();
+        if self.shared.pulse.read_only() {
+            first.refuse(StoreError::ReadOnly);
+            self.shared.pulse.idle();
+            return;
+        }
+        if let Op::Sweep(now, max, reply) = first {
+            let _ = reply.send(self.sweep(now, max));
+            self.shared.pulse.idle();
+            return;
+        }
+        self.look_at_room();
+        let mut batch = self.batch();
+        let mut taken = Taken::default();
+        let mut finishes = Vec::new();
+        let mut next = Some(first);
+        while let Some(op) = next.take() {
+            if !taken.take(&decide::touched(&op, &self.shared)) {
+                self.held_back = Some(op);
+                break;
+            }
+            self.note_time(&op);
+            if let Verdict::Write(finish) = decide::decide(op, &self.shared, &mut batch) {
+                finishes.push(finish);
+            }
+            if taken.operations() < GROUP_OPS_MAX {
+                next = match self.operations.try_recv() {
+                    Ok(op) => Some(op),
+                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+                };
+            }
+        }
+        if !finishes.is_empty() {
+            self.write(batch, finishes);
+        }
+        self.shared.pulse.idle();
+    }
+
+    fn note_time(&mut self, op: &Op) {
+        let now = match op {
+            Op::Begin(_, now, _)
+            | Op::Refresh(_, now, _)
+            | Op::EndAll(_, _, now, _)
+            | Op::Sweep(now, ..)
+            | Op::MarkClock { now, .. } => *now,
+            Op::End(end, _) => end.now,
+            Op::Change(change, _) => change.now,
+            Op::Write(..) | Op::PutMeta(..) => return,
+        };
+        self.now = if matches!(op, Op::MarkClock { reset: true, .. }) {
+            now
+        } else {
+            self.now.max(now)
+        };
+    }
+
+    fn batch(&self) -> Batch {
+        let mut batch = Batch::new(&self.head, self.now);
+        batch.set_lag(lag(self.shared.table.dirty_len()));
+        batch
+    }
+
+    fn look_at_room(&mut self) {
+        let room = self.disk.room();
+        self.shared.pulse.set_room(room.free, room.low);
+    }
+
+    /// Writes and syncs a group, then lets every operation finish. After a
+    /// failure nobody can tell what the disk holds, so nothing is tried again
+    /// and nothing more is written.
+    fn write(&mut self, batch: Batch, finishes: Vec<Finish>) {
+        let outcome = self.commit(&batch);
+        // The disk has answered: who is answered next may come back at once.
+        self.shared.pulse.busy();
+        let durable = matches!(outcome, Outcome::Durable);
+        if durable {
+            self.head = batch.into_head();
+            self.shared.table.set_applied(self.head.commit());
+            self.shared.pulse.set_commit(self.head.commit());
+        }
+        for finish in finishes {
+            self.fenced.extend(finish(&self.shared, durable));
+        }
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Outcome {
+        let disk = &mut self.disk;
+        let written = catch_unwind(AssertUnwindSafe(|| {
+            disk.commit(batch).and_then(|()| disk.sync(batch))
+        }));
+        let cause = match written {
+            Ok(Ok(())) => return Outcome::Durable,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the database panicked".to_owned(),
+        };
+        self.shared.pulse.fail(cause);
+        Outcome::Failed
+    }
+
+    /// One small piece of background work, if any is due: endings to archive
+    /// first, then touches.
+    fn background(&mut self) {
+        if self.shared.pulse.read_only() {
+            return;
+        }
+        if !self.fenced.is_empty() {
+            self.shared.pulse.busy();
+            self.archive_fenced();
+            self.shared.pulse.idle();
+        }
+        let ids = self.ripe_touches();
+        if !ids.is_empty() {
+            self.shared.pulse.busy();
+            self.write_touches(&ids);
+            self.shared.pulse.idle();
+        }
+    }
+
+    /// The sessions to write now: those that run out of versions at once, the
+    /// others when they have rested.
+    fn ripe_touches(&mut self) -> Vec<SessionId> {
+        let urgent = self.shared.table.urgent(TOUCH_GROUP_MAX);
+        let max = self.touches.refill();
+        if !urgent.is_empty() {
+            return urgent;
+        }
+        let rested = self
+            .shared
+            .table
+            .oldest_dirty()
+            .is_some_and(|age| age >= TOUCH_REST);
+        if rested {
+            self.shared.table.dirty(max)
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn write_touches(&mut self, ids: &[SessionId]) {
+        self.touches.spend(ids.len());
+        let mut batch = self.batch();
+        let finishes: Vec<Finish> = ids
+            .iter()
+            .filter_map(|id| decide::stage_write(*id, &self.shared, &mut batch))
+            .collect();
+        if !finishes.is_empty() {
+            self.write(batch, finishes);
+        }
+    }
+
+    /// Moves some records from behind a fence to the archive; the last batch
+    /// takes the fence down.
+    fn archive_fenced(&mut self) {
+        let Some(mut fenced) = self.fenced.pop_front() else {
+            return;
+        };
+        let mut batch = self.batch();
+        let first = fenced.sessions.len().saturating_sub(ARCHIVE_BATCH_MAX);
+        for (kept, reason, at) in fenced.sessions.drain(first..) {
+            let by = decide::author_of(reason, &fenced.fence.by);
+            decide::stage_archive(&kept, reason, by, at, &mut batch);
+        }
+        let last = fenced.sessions.is_empty();
+        if last {
+            batch.remove_fence(fenced.fence.number);
+        }
+        self.write(batch, Vec::new());
+        if !last && !self.shared.pulse.read_only() {
+            self.fenced.push_front(fenced);
+        }
+    }
+
+    /// Moves what is over to the archive, and forgets what was archived long
+    /// enough.
+    fn sweep(&mut self, now: Timestamp, max: usize) -> Result<Swept, StoreError> {
+        self.now = self.now.max(now);
+        let max = max.min(GROUP_OPS_MAX);
+        let mut batch = self.batch();
+        let mut ended = Vec::new();
+        for (id, reason, at) in self.shared.table.due(now, max) {
+            let Some(kept) = self.shared.table.get(id) else {
+                continue;
+            };
+            decide::stage_archive(&kept, reason, crate::model::Author::Server, at, &mut batch);
+            ended.push((id, reason, kept.record.session.expires_at));
+        }
+        let rules = &self.shared.rules;
+        let before = now.minus(rules.ended_retention);
+        let (disk, head, ended_max) = (&mut self.disk, &self.head, rules.ended_max);
+        let surplus = AssertUnwindSafe(|| disk.archive_surplus(head, before, ended_max, max));
+        let purged = match catch_unwind(surplus) {
+            Ok(Ok(keys)) => keys,
+            Ok(Err(_)) | Err(_) => return Err(StoreError::Unknown),
+        };
+        purged.iter().for_each(|key| batch.purge_archive(key));
+        let swept = Swept {
+            ended: ended.len(),
+            purged: purged.len(),
+            more: ended.len() == max || purged.len() == max,
+        };
+        if !ended.is_empty() || !purged.is_empty() {
+            let commit = batch.commit();
+            let finish: Finish = Box::new(move |shared, durable| {
+                for (id, reason, until) in ended.into_iter().filter(|_| durable) {
+                    shared.table.remove(id, commit, reason, until);
+                }
+                None
+            });
+            self.write(batch, vec![finish]);
+            if self.shared.pulse.read_only() {
+                return Err(StoreError::Unknown);
+            }
+        }
+        Ok(swept)
+    }
+
+    /// The last writes of a clean stop. Only when everything dirty is on the
+    /// disk does it get the mark that lets versions go on without a jump.
+    fn close(&mut self, flush: Duration) {
+        let started = Instant::now();
+        while !self.shared.pulse.read_only() && started.elapsed() < flush {
+            if !self.fenced.is_empty() {
+                self.archive_fenced();
+                continue;
+            }
+            let ids = self.shared.table.dirty(GROUP_OPS_MAX);
+            if ids.is_empty() {
+                let mut batch = self.batch();
+                batch.set_clean(true);
+                self.write(batch, Vec::new());
+                return;
+            }
+            self.write_touches(&ids);
+        }
+        tracing::warn!(target: "store", "stopped before everything was written; versions will jump ahead");
+    }
+}
+
+/// How old the oldest access that is not on the disk may be.
+pub fn lag(dirty: usize) -> Duration {
+    let seconds = u64::try_from(dirty).unwrap_or(u64::MAX) / u64::from(TOUCHES_PER_SECOND_MAX);
+    LAG_MIN.max(Duration::from_secs(seconds))
+}

@@ -1,0 +1,123 @@
+//! Crashes on purpose: power cuts, kills and flipped bits, over real HTTP
+//! against the real binary. A command of its own and not a `#[test]`, because
+//! it needs root for the cuts, counts rounds, and prints a table.
+//!
+//! ```text
+//! cargo test --features faults --test crash -- powercut --rounds 200
+//! cargo test --features faults --test crash -- control --rounds 20
+//! cargo test --features faults --test crash -- kill --rounds 100
+//! cargo test --features faults --test crash -- bitflip --places 200
+//! ```
+//!
+//! Without a mode the short set runs, as `./check` does.
+
+#[path = "crash/bitflip.rs"]
+mod bitflip;
+#[path = "crash/client.rs"]
+mod client;
+#[path = "crash/closed.rs"]
+mod closed;
+#[path = "crash/ground.rs"]
+mod ground;
+#[path = "crash/history.rs"]
+mod history;
+#[path = "crash/process.rs"]
+mod process;
+#[path = "crash/rounds.rs"]
+mod rounds;
+mod support;
+#[path = "crash/traffic.rs"]
+mod traffic;
+#[path = "crash/verdict.rs"]
+mod verdict;
+
+use std::process::ExitCode;
+
+use rounds::{Mode, Tally};
+
+/// Rounds and places of the short set.
+const SHORT_ROUNDS: u32 = 20;
+const SHORT_PLACES: u32 = 40;
+
+const USAGE: &str = "\
+usage: crash [MODE...]
+  powercut [--rounds N]   cut the power of a loop-mounted ext4 (root)   [20]
+  control  [--rounds N]   the same without sync: must lose something    [20]
+  kill     [--rounds N]   kill -9 only                                  [20]
+  bitflip  [--places N]   flip one bit of a closed data directory       [40]
+           [--seed N]     the places again                              [random]";
+
+/// One thing to do.
+struct Task {
+    mode: String,
+    count: Option<u32>,
+    seed: Option<u64>,
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let tasks = match parse(&args) {
+        Ok(tasks) => tasks,
+        Err(why) => {
+            eprintln!("{why}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    println!("{}", Tally::HEADER);
+    let mut good = true;
+    for task in &tasks {
+        good &= run(task);
+    }
+    ExitCode::from(u8::from(!good))
+}
+
+/// Carries one task out; answers whether what it promises held.
+fn run(task: &Task) -> bool {
+    let rounds = task.count.unwrap_or(SHORT_ROUNDS);
+    match task.mode.as_str() {
+        "powercut" => rounds::run(Mode::PowerCut, rounds),
+        "control" => rounds::run(Mode::Control, rounds),
+        "kill" => rounds::run(Mode::Kill, rounds),
+        _ => bitflip::run(task.count.unwrap_or(SHORT_PLACES), task.seed),
+    }
+}
+
+fn parse(args: &[String]) -> Result<Vec<Task>, String> {
+    let modes = ["powercut", "control", "kill", "bitflip"];
+    let mut tasks: Vec<Task> = Vec::new();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        if modes.contains(&arg.as_str()) {
+            tasks.push(Task {
+                mode: arg.clone(),
+                count: None,
+                seed: None,
+            });
+            continue;
+        }
+        let task = tasks
+            .last_mut()
+            .ok_or_else(|| format!("no such mode: {arg}"))?;
+        let value = args.next().ok_or_else(|| format!("{arg} needs a number"))?;
+        let number: u64 = value
+            .parse()
+            .map_err(|_| format!("{arg}: not a number: {value}"))?;
+        match arg.as_str() {
+            "--rounds" | "--places" => {
+                let count = u32::try_from(number).map_err(|_| format!("{arg}: too many"))?;
+                task.count = Some(count);
+            }
+            "--seed" => task.seed = Some(number),
+            other => return Err(format!("no such option: {other}")),
+        }
+    }
+    if tasks.is_empty() {
+        let all = modes.map(|mode| Task {
+            mode: mode.to_owned(),
+            count: None,
+            seed: None,
+        });
+        tasks.extend(all);
+    }
+    Ok(tasks)
+}

@@ -1,0 +1,271 @@
+//! What the clients did and saw, and what must therefore hold after a crash.
+//!
+//! Times are ticks of one counter: something surely came after something else
+//! only when it was asked for after the other was answered. An operation
+//! without an answer may have happened or not.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Instant;
+
+/// A device of the test shop, and who logs in there.
+pub(crate) struct Device {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Who logs in there.
+    pub(crate) user: &'static str,
+    /// At most one session lives on it.
+    pub(crate) is_sale: bool,
+}
+
+/// The devices in use.
+pub(crate) const DEVICES: [Device; 5] = [
+    Device {
+        name: "P01",
+        user: "1",
+        is_sale: true,
+    },
+    Device {
+        name: "P02",
+        user: "1",
+        is_sale: true,
+    },
+    Device {
+        name: "PDA1",
+        user: "999",
+        is_sale: true,
+    },
+    Device {
+        name: "LINK",
+        user: "1",
+        is_sale: false,
+    },
+    Device {
+        name: "BackOffice",
+        user: "2",
+        is_sale: false,
+    },
+];
+
+/// A broken promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Promise {
+    /// Something acknowledged is not there.
+    Lost,
+    /// Something ended, or seen ended, lives.
+    Returned,
+    /// A version was given twice with different contents.
+    Repeated,
+    /// The server does not start.
+    Start,
+    /// Indexes and records on the disk differ.
+    Index,
+}
+
+/// A broken promise with what was seen.
+#[derive(Debug)]
+pub(crate) struct Violation {
+    /// Which promise.
+    pub(crate) promise: Promise,
+    /// What was seen.
+    pub(crate) what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.promise, self.what)
+    }
+}
+
+/// A session that some client was told of.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// Its id.
+    pub(crate) id: String,
+    /// Index into [`DEVICES`].
+    pub(crate) device: usize,
+    /// The newest bearer token.
+    pub(crate) token: String,
+    /// The newest refresh token.
+    pub(crate) refresh: String,
+    /// How often it was refreshed.
+    pub(crate) refreshes: u32,
+    /// Its end was acknowledged, or somebody saw it ended.
+    pub(crate) dead: bool,
+    /// An end was asked for; the answer is not there.
+    pub(crate) dying: bool,
+    /// A refresh was asked for; the answer is not there.
+    pub(crate) refreshing: Option<Instant>,
+    /// The highest version seen, and the last access seen with it.
+    pub(crate) seen: Option<(u64, String)>,
+    asked: u64,
+    answered: u64,
+}
+
+/// A login on a sale device, answered or not.
+#[derive(Debug)]
+struct Login {
+    device: usize,
+    asked: u64,
+    answered: Option<u64>,
+}
+
+/// How a login on the same till bears on a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replaced {
+    /// None was made since.
+    No,
+    /// One may have come later.
+    Perhaps,
+    /// Only one without an answer may have come later.
+    Unanswered,
+    /// One was asked for after this session's login was answered, and was
+    /// answered.
+    Surely,
+}
+
+/// Everything that clients know of one database.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    /// The sessions, in the order of their answers.
+    pub(crate) sessions: Vec<Entry>,
+    /// Logins without an answer, ever: that many unknown sessions may live.
+    pub(crate) unanswered: usize,
+    /// Answers that acknowledged something.
+    pub(crate) acknowledged: u64,
+    /// Promises that were broken before the crash already.
+    pub(crate) violations: Vec<Violation>,
+    /// What `LINK`'s description is, and what it was last asked to be.
+    pub(crate) described: (u64, u64),
+    by_id: HashMap<String, usize>,
+    logins: Vec<Login>,
+    tick: u64,
+}
+
+/// A login that is on its way.
+pub(crate) struct LoginAsked(usize);
+
+impl History {
+    fn tick(&mut self) -> u64 {
+        self.tick += 1;
+        self.tick
+    }
+
+    /// A login is asked for.
+    pub(crate) fn ask_login(&mut self, device: usize) -> LoginAsked {
+        let asked = self.tick();
+        self.unanswered += 1;
+        self.logins.push(Login {
+            device,
+            asked,
+            answered: None,
+        });
+        LoginAsked(self.logins.len() - 1)
+    }
+
+    /// A login was answered with a session.
+    pub(crate) fn logged_in(
+        &mut self,
+        login: &LoginAsked,
+        id: String,
+        token: String,
+        refresh: String,
+    ) {
+        let answered = self.tick();
+        let login = &mut self.logins[login.0];
+        login.answered = Some(answered);
+        let entry = Entry {
+            id: id.clone(),
+            device: login.device,
+            token,
+            refresh,
+            refreshes: 0,
+            dead: false,
+            dying: false,
+            refreshing: None,
+            seen: None,
+            asked: login.asked,
+            answered,
+        };
+        self.unanswered -= 1;
+        self.acknowledged += 1;
+        if self.by_id.insert(id, self.sessions.len()).is_some() {
+            self.broken(
+                Promise::Repeated,
+                format!("two logins got the id {}", entry.id),
+            );
+        }
+        self.sessions.push(entry);
+    }
+
+    /// The place of a session in [`History::sessions`].
+    pub(crate) fn place(&self, id: &str) -> Option<usize> {
+        self.by_id.get(id).copied()
+    }
+
+    /// A session was seen with this version; equal versions must have equal
+    /// contents.
+    pub(crate) fn saw_version(&mut self, place: usize, version: u64, last_access: String) {
+        let entry = &mut self.sessions[place];
+        let (highest, known) = entry.seen.clone().unwrap_or_default();
+        if version == highest && known != last_access {
+            let what = format!(
+                "{} version {version}: {known}, then {last_access}",
+                entry.id
+            );
+            self.broken(Promise::Repeated, what);
+        } else if version > highest {
+            entry.seen = Some((version, last_access));
+        }
+    }
+
+    /// A session answered as live; `was_dead` tells whether it was known to be
+    /// ended when that was asked.
+    pub(crate) fn saw_live(&mut self, place: usize, was_dead: bool) {
+        if was_dead {
+            let what = format!("{} is used after its end was seen", self.sessions[place].id);
+            self.broken(Promise::Returned, what);
+        }
+    }
+
+    /// A promise was broken.
+    pub(crate) fn broken(&mut self, promise: Promise, what: String) {
+        self.violations.push(Violation { promise, what });
+    }
+
+    /// Whether a later login on the same till has ended a session.
+    pub(crate) fn replaced(&self, entry: &Entry) -> Replaced {
+        if !DEVICES[entry.device].is_sale {
+            return Replaced::No;
+        }
+        let (mut answered, mut unanswered) = (false, false);
+        for login in self
+            .logins
+            .iter()
+            .filter(|login| login.device == entry.device)
+        {
+            if login.asked == entry.asked {
+                continue;
+            }
+            match login.answered {
+                Some(_) if login.asked > entry.answered => return Replaced::Surely,
+                Some(at) => answered |= at > entry.asked,
+                None => unanswered = true,
+            }
+        }
+        match (answered, unanswered) {
+            (true, _) => Replaced::Perhaps,
+            (false, true) => Replaced::Unanswered,
+            (false, false) => Replaced::No,
+        }
+    }
+
+    /// Takes what was found after a restart as what is: every doubt is over.
+    pub(crate) fn settle(&mut self, is_live: impl Fn(&str) -> bool) {
+        for entry in &mut self.sessions {
+            entry.dead |= !is_live(&entry.id);
+            entry.dying = false;
+        }
+        self.logins.clear();
+    }
+}

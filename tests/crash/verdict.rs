@@ -1,0 +1,251 @@
+//! Holds a restarted server against what the clients know.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use serde_json::Value;
+
+use super::client::{Answer, Client};
+use super::history::{DEVICES, History, Promise, Replaced};
+use super::traffic;
+
+/// Sessions of each kind whose tokens are tried one by one; the listing covers
+/// the others.
+const TRIED_MAX: usize = 60;
+/// A refresh without an answer may be repeated for 30 s; this leaves room for
+/// a slow machine.
+const REPEAT_MAX: Duration = Duration::from_secs(20);
+/// How long the first login after a restart may take.
+const LOGIN_MAX: Duration = Duration::from_secs(5);
+
+/// What a listing says of a session.
+struct Row {
+    version: u64,
+    last_access: String,
+    device: String,
+}
+
+/// Looks at everything; what is wrong goes to the history's violations.
+pub(crate) fn look(address: &str, history: &Mutex<History>) {
+    let client = Client::new(address);
+    let Some(owner) = owner(&client) else {
+        history.lock().broken(
+            Promise::Lost,
+            "nobody can log in after the restart".to_owned(),
+        );
+        return;
+    };
+    let Some(rows) = list(&client, &owner) else {
+        history
+            .lock()
+            .broken(Promise::Lost, "the sessions can not be listed".to_owned());
+        return;
+    };
+    let mut history = history.lock();
+    compare(&mut history, &rows);
+    tills(&mut history, &rows);
+    description(&mut history, &client, &owner);
+    history.settle(|id| rows.contains_key(id));
+    try_the_dead(&mut history, &client, &owner);
+    try_the_living(&mut history, &client);
+    try_the_refreshed(&mut history, &client);
+}
+
+/// A token of an owner in the back office, who disturbs no till.
+pub(crate) fn owner(client: &Client) -> Option<String> {
+    let started = Instant::now();
+    while started.elapsed() < LOGIN_MAX {
+        match client.log_in("999", "BackOffice") {
+            Some(answer) if answer.status == 200 => return Some(answer.text("tokenId")),
+            Some(answer) if answer.status == 503 => std::thread::sleep(Duration::from_millis(50)),
+            _ => return None,
+        }
+    }
+    None
+}
+
+fn list(client: &Client, owner: &str) -> Option<HashMap<String, Row>> {
+    let answer = client.get("/sessions?$take=10000", owner)?;
+    let rows = answer.body["items"].as_array()?.iter().filter_map(|item| {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let row = Row {
+            version: item["_v"].as_u64()?,
+            last_access: text(&item["lastAccessAt"])?,
+            device: text(&item["identity"]["deviceName"])?,
+        };
+        Some((text(&item["sessionId"])?, row))
+    });
+    let rows: HashMap<_, _> = rows.collect();
+    (Some(rows.len())
+        == answer.body["count"]
+            .as_u64()
+            .and_then(|n| usize::try_from(n).ok()))
+    .then_some(rows)
+}
+
+/// Every known session lives or not, as it must.
+fn compare(history: &mut History, rows: &HashMap<String, Row>) {
+    for place in 0..history.sessions.len() {
+        let entry = &history.sessions[place];
+        let replaced = history.replaced(entry);
+        let (id, device) = (entry.id.clone(), DEVICES[entry.device].name);
+        let must_be_dead = entry.dead || replaced == Replaced::Surely;
+        let may_be_dead = entry.dying || replaced != Replaced::No;
+        match rows.get(&id) {
+            Some(_) if must_be_dead => {
+                let what = format!("{id} on {device} lives: dead {}, {replaced:?}", entry.dead);
+                history.broken(Promise::Returned, what);
+            }
+            None if !must_be_dead && !may_be_dead => {
+                history.broken(Promise::Lost, format!("{id} on {device} is gone"));
+            }
+            // Only a login nobody knows of can have ended it, and that login is
+            // one atomic step.
+            None if !entry.dead
+                && !entry.dying
+                && replaced == Replaced::Unanswered
+                && !rows.values().any(|row| row.device == device) =>
+            {
+                let what = format!("{id} on {device} was ended by a login that is not there");
+                history.broken(Promise::Lost, what);
+            }
+            None => {}
+            Some(row) => {
+                let seen = entry.seen.as_ref().map_or(0, |(version, _)| *version);
+                if row.version < seen {
+                    let what = format!("{id} went back from version {seen} to {}", row.version);
+                    history.broken(Promise::Repeated, what);
+                }
+                history.saw_version(place, row.version, row.last_access.clone());
+            }
+        }
+    }
+}
+
+/// No till has two sessions, and no session comes from nowhere.
+fn tills(history: &mut History, rows: &HashMap<String, Row>) {
+    for device in DEVICES.iter().filter(|device| device.is_sale) {
+        let live = rows
+            .values()
+            .filter(|row| row.device == device.name)
+            .count();
+        if live > 1 {
+            let what = format!("{} has {live} sessions at once", device.name);
+            history.broken(Promise::Returned, what);
+        }
+    }
+    // The owner's logins are not in the history.
+    let strangers = rows
+        .iter()
+        .filter(|(id, row)| history.place(id).is_none() && row.device != "BackOffice")
+        .count();
+    if strangers > history.unanswered {
+        let what = format!(
+            "{strangers} unknown sessions, {} possible",
+            history.unanswered
+        );
+        history.broken(Promise::Returned, what);
+    }
+}
+
+fn description(history: &mut History, client: &Client, owner: &str) {
+    let (acknowledged, asked) = history.described;
+    let answer = client.get("/devices/LINK", owner);
+    let found = answer
+        .map(|answer| answer.text("description"))
+        .unwrap_or_default();
+    let number: u64 = found.parse().unwrap_or(0);
+    if !(acknowledged..=asked).contains(&number) {
+        let what = format!("LINK is described as '{found}', not {acknowledged} to {asked}");
+        history.broken(Promise::Lost, what);
+    }
+    history.described.0 = number;
+}
+
+/// The newest of the sessions that `choose` names.
+fn newest(history: &History, choose: impl Fn(&super::history::Entry) -> bool) -> Vec<usize> {
+    let places = (0..history.sessions.len()).rev();
+    places
+        .filter(|place| choose(&history.sessions[*place]))
+        .take(TRIED_MAX)
+        .collect()
+}
+
+fn try_the_dead(history: &mut History, client: &Client, owner: &str) {
+    for place in newest(history, |entry| entry.dead) {
+        let entry = history.sessions[place].clone();
+        let by_token = client
+            .get("/api/auth", &entry.token)
+            .map(|answer| answer.status);
+        let by_id = client
+            .get(&format!("/sessions/{}", entry.id), owner)
+            .map(|a| a.status);
+        if (by_token, by_id) != (Some(401), Some(404)) {
+            let what = format!("{} is ended but answers {by_token:?}, {by_id:?}", entry.id);
+            history.broken(Promise::Returned, what);
+        }
+    }
+}
+
+fn try_the_living(history: &mut History, client: &Client) {
+    for place in newest(history, |entry| !entry.dead) {
+        let entry = history.sessions[place].clone();
+        let answer = client.get(&format!("/sessions/{}", entry.id), &entry.token);
+        let version = answer
+            .as_ref()
+            .filter(|a| a.status == 200)
+            .and_then(Answer::version);
+        let Some((version, last_access)) = version else {
+            let what = format!("{} is listed but answers {answer:?}", entry.id);
+            history.broken(Promise::Lost, what);
+            continue;
+        };
+        let seen = entry.seen.map_or(0, |(version, _)| version);
+        if version <= seen {
+            let what = format!("{} gives version {version} after {seen} was seen", entry.id);
+            history.broken(Promise::Repeated, what);
+        }
+        history.saw_version(place, version, last_access);
+    }
+}
+
+/// The last acknowledged refresh token is good, and so is the repeat of a
+/// refresh whose answer was lost.
+fn try_the_refreshed(history: &mut History, client: &Client) {
+    let lost = |since: Option<Instant>| since.is_some_and(|at| at.elapsed() < REPEAT_MAX);
+    for place in newest(history, |entry| {
+        !entry.dead
+            && (lost(entry.refreshing) || (entry.refreshing.is_none() && entry.refreshes > 0))
+    }) {
+        let entry = history.sessions[place].clone();
+        let answer = client.refresh(&entry.token, &entry.refresh);
+        match answer {
+            Some(answer) if answer.status == 200 => {
+                traffic::refreshed(history, place, false, &answer);
+            }
+            other => {
+                let kind = if entry.refreshing.is_some() {
+                    "repeated"
+                } else {
+                    "next"
+                };
+                let what = format!("the {kind} refresh of {} answers {other:?}", entry.id);
+                history.broken(Promise::Lost, what);
+            }
+        }
+    }
+}
+
+/// Holds indexes and records of a stopped store against each other.
+pub(crate) fn look_at_disk(data_dir: &Path, history: &mut History) {
+    match tillgate::store::sled::verify::verify(data_dir) {
+        Ok(verified) => {
+            for problem in verified.problems {
+                history.broken(Promise::Index, problem);
+            }
+        }
+        Err(error) => history.broken(Promise::Index, format!("the check fails: {error}")),
+    }
+}

@@ -1,0 +1,85 @@
+//! The README's commands, run as they stand against the demo shop.
+
+mod support;
+
+use std::process::Command;
+
+use support::Server;
+
+/// The address that documents use.
+const DOCUMENTED: &str = "127.0.0.1:4000";
+
+fn readme() -> String {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    std::fs::read_to_string(file).expect("the README is there")
+}
+
+/// The bash blocks of a document that hold this word.
+fn blocks(text: &str, word: &str) -> Vec<String> {
+    let blocks = text
+        .split("```bash\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
+    blocks
+        .filter(|block| block.contains(word))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn demo() -> Server {
+    let mut command = support::binary();
+    command
+        .current_dir(std::env::temp_dir())
+        .args(["serve", "--demo", "--listen", "127.0.0.1:0"]);
+    Server::start(command)
+}
+
+fn bash(script: &str) -> String {
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", script])
+        .output();
+    let output = output.expect("bash runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}\n{said}\n{errors}");
+    said
+}
+
+#[test]
+fn the_four_calls_show_one_session_from_login_to_refusal() {
+    let server = demo();
+    let text = readme();
+    let session = &blocks(&text, "curl")[0];
+    assert_eq!(session.matches("curl ").count(), 4, "four calls: {session}");
+    assert_eq!(session.matches(DOCUMENTED).count(), 4, "{session}");
+
+    let said = bash(&session.replace(DOCUMENTED, &server.address));
+
+    assert!(
+        said.contains(r#""totalCount":1"#),
+        "the session is listed: {said}"
+    );
+    assert!(said.contains("HTTP/1.1 204"), "it is ended: {said}");
+    assert!(
+        said.contains(r#""reason":"loggedOut""#),
+        "and refused from then on: {said}"
+    );
+}
+
+#[test]
+fn every_other_curl_line_of_the_readme_works_too() {
+    let server = demo();
+    for block in blocks(&readme(), "curl").iter().skip(1) {
+        bash(&block.replace(DOCUMENTED, &server.address));
+    }
+}
+
+#[test]
+fn the_start_command_is_one_that_this_version_understands() {
+    let text = readme();
+    let start = blocks(&text, "cargo run");
+    let line = start
+        .first()
+        .and_then(|block| block.lines().find(|l| l.contains("cargo run")));
+    assert_eq!(line, Some("cargo run --release -- serve --demo"));
+}

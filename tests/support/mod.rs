@@ -1,0 +1,379 @@
+//! A real server for tests: the real binary in a folder of its own, on a port
+//! the system chose, stopped when the test ends.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "every test file uses another part of it"
+)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// How long anything a test waits for may take before the test fails.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The shop that tests log in to: hashes are cheap, so passwords are too.
+pub const SHOP: &str = include_str!("shop.json");
+
+/// The binary under test.
+pub fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tillgate"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TILLGATE_")) {
+        command.env_remove(name);
+    }
+    command
+        .env("TILLGATE_PASSWORD__ARGON2_MEMORY_KIB", "8")
+        .env("TILLGATE_PASSWORD__ARGON2_ITERATIONS", "1")
+        .env("TILLGATE_PASSWORD__LENGTH_MIN", "4");
+    command
+}
+
+/// A folder with an installation in it.
+pub struct Place {
+    folder: tempfile::TempDir,
+    options: Vec<(String, String)>,
+}
+
+impl Place {
+    /// An installation that was never started.
+    pub fn empty() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self {
+            folder,
+            options: Vec::new(),
+        }
+    }
+
+    /// An installation with the test shop in it.
+    pub fn with_shop() -> Self {
+        let place = Self::empty();
+        let file = place.path().join("shop.json");
+        std::fs::write(&file, SHOP).expect("the shop is written");
+        let output = place.run(&["import", file.to_str().expect("an UTF-8 path")]);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        place
+    }
+
+    /// Sets an option for every process in this place.
+    pub fn option(mut self, name: &str, value: &str) -> Self {
+        self.options
+            .push((format!("TILLGATE_{name}"), value.to_owned()));
+        self
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.path().join("db")
+    }
+
+    /// The binary with this place's options.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = binary();
+        command.current_dir(self.path());
+        command.env("TILLGATE_DATA_DIR", self.data_dir());
+        command.envs(self.options.iter().map(|(name, value)| (name, value)));
+        command.args(args);
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, args: &[&str]) -> std::process::Output {
+        self.command(args)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the binary runs")
+    }
+
+    /// Runs a command with this text on standard input.
+    pub fn run_with(&self, args: &[&str], input: &str) -> std::process::Output {
+        let mut child = self
+            .command(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let mut stdin = child.stdin.take().expect("piped");
+        stdin.write_all(input.as_bytes()).expect("the binary reads");
+        drop(stdin);
+        child.wait_with_output().expect("the binary ends")
+    }
+
+    /// Starts a server here.
+    pub fn serve(&self) -> Server {
+        Server::start(self.command(&["serve", "--listen", "127.0.0.1:0"]))
+    }
+}
+
+/// A running server. Killed when dropped.
+pub struct Server {
+    child: Child,
+    /// `127.0.0.1:PORT`
+    pub address: String,
+    log: std::thread::JoinHandle<String>,
+    agent: ureq::Agent,
+}
+
+impl Server {
+    /// Starts a server and waits until it says that it listens.
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let mut errors = child.stderr.take().expect("piped");
+        let log = std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = errors.read_to_string(&mut text);
+            text
+        });
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("piped");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("the server speaks UTF-8");
+        let Some(address) = line.trim().strip_prefix("tillgate listening on http://") else {
+            let _ = child.kill();
+            panic!(
+                "the server did not start: {line:?} {}",
+                log.join().unwrap_or_default()
+            );
+        };
+        let address = address.to_owned();
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .new_agent();
+        Self {
+            child,
+            address,
+            log,
+            agent,
+        }
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by number.
+    pub fn signal(&self, signal: &str) {
+        let pid = self.pid().to_string();
+        let sent = Command::new("kill")
+            .args([signal, &pid])
+            .status()
+            .expect("kill runs");
+        assert!(sent.success(), "kill {signal} {pid}");
+    }
+
+    /// Ends the server as a service manager would; answers its exit code and log.
+    pub fn stop(mut self) -> (Option<i32>, String) {
+        self.signal("-TERM");
+        let status = wait(&mut self.child);
+        (status.code(), self.take_log())
+    }
+
+    /// Ends the server as a crash would.
+    pub fn kill(mut self) -> String {
+        self.child.kill().expect("the server was running");
+        wait(&mut self.child);
+        self.take_log()
+    }
+
+    fn take_log(&mut self) -> String {
+        let log = std::mem::replace(&mut self.log, std::thread::spawn(String::new));
+        log.join().expect("the log is read")
+    }
+
+    /// One call. `body` is sent as JSON when it is not null.
+    pub fn call(&self, method: &str, path: &str, token: Option<&str>, body: &Value) -> Answer {
+        self.send(method, path, &headers(token), body)
+    }
+
+    /// One call with headers.
+    pub fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(String, String)],
+        body: &Value,
+    ) -> Answer {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let answer = if body.is_null() {
+            let request = request.body(()).expect("a good request");
+            self.agent.run(request)
+        } else {
+            let request = request.header("Content-Type", "application/json");
+            let request = request.body(body.to_string()).expect("a good request");
+            let request = self
+                .agent
+                .configure_request(request)
+                .allow_non_standard_methods(true)
+                .build();
+            self.agent.run(request)
+        };
+        let mut answer = answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        let text = answer.body_mut().read_to_string().expect("a body in UTF-8");
+        Answer {
+            status: answer.status().as_u16(),
+            headers: answer.headers().clone(),
+            text,
+        }
+    }
+
+    /// `GET` with a token.
+    pub fn get(&self, path: &str, token: &str) -> Answer {
+        self.call("GET", path, Some(token), &Value::Null)
+    }
+
+    /// `DELETE` with a token.
+    pub fn delete(&self, path: &str, token: &str) -> Answer {
+        self.call("DELETE", path, Some(token), &Value::Null)
+    }
+
+    /// Logs in; fails the test if that is refused.
+    pub fn log_in(&self, user: &str, device: &str) -> Login {
+        let answer = self.try_log_in(user, "pass", device);
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        Login::from(&answer.json())
+    }
+
+    /// Tries to log in.
+    pub fn try_log_in(&self, user: &str, password: &str, device: &str) -> Answer {
+        let body = json!({"UserName": user, "Password": password, "DeviceName": device});
+        self.call("POST", "/api/auth", None, &body)
+    }
+
+    /// Sends bytes on a connection of its own and reads until the server
+    /// closes it, or `PATIENCE` is over.
+    pub fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(&self.address).expect("the server listens");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a timeout can be set");
+        let _ = stream.write_all(bytes);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn wait(child: &mut Child) -> std::process::ExitStatus {
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("the process can be asked") {
+            return status;
+        }
+        assert!(started.elapsed() < PATIENCE, "the server does not end");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn headers(token: Option<&str>) -> Vec<(String, String)> {
+    token
+        .map(|token| ("Authorization".to_owned(), format!("Bearer {token}")))
+        .into_iter()
+        .collect()
+}
+
+/// What a server answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The headers.
+    pub headers: ureq::http::HeaderMap,
+    /// The body.
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    /// A header, empty when absent.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("ASCII"))
+    }
+}
+
+/// A login that succeeded.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The bearer token.
+    pub token: String,
+    /// The refresh token.
+    pub refresh: String,
+    /// The session's id.
+    pub id: String,
+}
+
+impl From<&Value> for Login {
+    fn from(body: &Value) -> Self {
+        let text = |name: &str| {
+            body[name]
+                .as_str()
+                .unwrap_or_else(|| panic!("{name} in {body}"))
+                .to_owned()
+        };
+        Self {
+            token: text("tokenId"),
+            refresh: text("refreshToken"),
+            id: text("sessionId"),
+        }
+    }
+}
+
+/// Waits until a condition holds.
+pub fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A time of an answer. As text times do not compare: fractions are cut.
+pub fn time(value: &Value) -> chrono::DateTime<chrono::FixedOffset> {
+    let text = value
+        .as_str()
+        .unwrap_or_else(|| panic!("{value} is a time"));
+    chrono::DateTime::parse_from_rfc3339(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
