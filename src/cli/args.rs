@@ -1,5 +1,10 @@
 //! The command line: every command and option, with the help that people see.
 
+#![allow(
+    missing_docs,
+    reason = "clap shows doc comments as help, and flattened groups need none"
+)]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -81,7 +86,6 @@ pub struct Serve {
     #[arg(long, hide = true)]
     pub fault_no_sync: bool,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "clap would show the comment")]
     pub place: Place,
 }
 
@@ -166,7 +170,6 @@ pub struct ClockArgs {
     #[command(subcommand)]
     pub command: Option<ClockCommand>,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "clap would show the comment")]
     pub place: Place,
 }
 

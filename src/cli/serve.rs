@@ -1,6 +1,6 @@
 //! `tillgate serve`: everything put together, run, and taken apart again.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,6 @@ use crate::config::Config;
 use crate::http;
 use crate::server;
 use crate::service::{App, sweep};
-use crate::store::Store;
 use crate::store::sled::SledStore;
 
 /// How often the trusted time goes to the disk when nothing else does.

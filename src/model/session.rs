@@ -52,6 +52,15 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Until when its newest token may be shown: `exp` is `expiresAt` rounded up
+    /// to a second, and so long somebody may ask why it is refused.
+    #[must_use]
+    pub fn token_until(&self) -> Timestamp {
+        Timestamp::from_millis(self.expires_at.seconds_ceil().saturating_mul(1000))
+    }
+}
+
 /// Why a session is over: one list for `reason` and `endReason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]

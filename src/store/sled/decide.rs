@@ -80,7 +80,7 @@ pub fn touched(op: &Op, shared: &Shared) -> Touched {
 pub fn decide(op: Op, shared: &Shared, batch: &mut Batch) -> Verdict {
     match op {
         Op::Begin(new, now, reply) => begin(*new, now, reply, shared, batch),
-        Op::End(end, reply) => end_one(end, reply, shared, batch),
+        Op::End(end, reply) => end_one(&end, reply, shared, batch),
         Op::Refresh(refresh, now, reply) => exchange(refresh, now, reply, shared, batch),
         Op::Change(change, reply) => change_directory(*change, reply, shared, batch),
         Op::EndAll(reason, by, now, reply) => end_all(reason, by, now, reply, batch),
@@ -241,7 +241,7 @@ fn stage_end(
         None => (reason, now, by.clone()),
     };
     stage_archive(&kept, reason, by, ended_at, batch);
-    let until = kept.record.session.expires_at;
+    let until = kept.record.session.token_until();
     Some(StagedEnd {
         commit: batch.commit(),
         id,
@@ -269,7 +269,7 @@ pub fn stage_archive(
     });
 }
 
-fn end_one(end: End, reply: Reply<Session>, shared: &Shared, batch: &mut Batch) -> Verdict {
+fn end_one(end: &End, reply: Reply<Session>, shared: &Shared, batch: &mut Batch) -> Verdict {
     let conditional = end.if_match.if_match.is_some();
     if conditional {
         // From here to the answer no access moves the version.
@@ -437,7 +437,7 @@ fn change_directory(
     batch: &mut Batch,
 ) -> Verdict {
     let directory = shared.view.directory();
-    let decided = directory.decide(&change.change, &change.precondition, &change.actor);
+    let decided = directory.decide(&change.what, &change.precondition, &change.actor);
     let decision = match decided {
         Ok(decision) => decision,
         Err(refusal) => return answer(reply, Err(StoreError::Refused(refusal))),
@@ -471,7 +471,9 @@ fn change_directory(
         by: by.clone(),
         at: change.now,
     });
-    fence.iter().for_each(|fence| batch.put_fence(fence));
+    if let Some(fence) = &fence {
+        batch.put_fence(fence);
+    }
     Verdict::Write(Box::new(move |shared, durable| {
         if durable {
             shared.view.replace(directory);
@@ -563,7 +565,7 @@ pub fn put_up(fence: Fence, shared: &Shared) -> Fenced {
             };
             if kept.record.began < fence.number && ends.keep != Some(id) {
                 let session = &kept.record.session;
-                let until = session.expires_at;
+                let until = session.token_until();
                 let lapsed = shared.table.lapsed(session, fence.at);
                 let (reason, at) = lapsed.unwrap_or((ends.reason, fence.at));
                 shared.table.remove(id, fence.number, reason, until);

@@ -10,12 +10,12 @@ mod fence;
 mod keys;
 mod op;
 mod open;
-mod record;
+pub mod record;
 mod room;
 mod shared;
 mod side;
 mod store;
-mod table;
+pub mod table;
 #[cfg(test)]
 mod tests;
 pub mod verify;

@@ -63,7 +63,7 @@ pub struct End {
 #[derive(Debug)]
 pub struct Change {
     /// What.
-    pub change: DirectoryChange,
+    pub what: DirectoryChange,
     /// Under which conditions.
     pub precondition: Precondition,
     /// For whom.

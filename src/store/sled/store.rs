@@ -115,7 +115,8 @@ impl SledStore {
             notices,
             installation,
         } = loaded;
-        let (live, fenced) = behind_fences(sessions, fences, clean, &rules);
+        let exact_from = clean.then_some(head.exact_from());
+        let (live, fenced) = behind_fences(sessions, fences, exact_from, &rules);
         let table = Table::new(rules.clone());
         if !clean {
             table.set_idle_grace(head.lag());
@@ -134,7 +135,7 @@ impl SledStore {
             pulse,
         });
         let mut disk = wrap(disk);
-        let head = note_start(&mut disk, head).map_err(OpenError::Io)?;
+        let head = note_start(&mut disk, &head, clean).map_err(OpenError::Io)?;
         shared.pulse.set_commit(head.commit());
         shared.table.set_applied(head.commit());
         let (sender, receiver) = sync_channel(QUEUE_OPS_MAX);
@@ -346,7 +347,7 @@ impl Store for SledStore {
         now: Timestamp,
     ) -> Result<(Resource, bool), StoreError> {
         let change = Box::new(op::Change {
-            change,
+            what: change,
             precondition,
             actor,
             now,
@@ -395,10 +396,12 @@ impl Store for SledStore {
 
 /// Tells the disk that versions are being given, before any is given: from
 /// here on a stop without the clean mark makes versions jump.
-fn note_start<D: Disk>(disk: &mut D, head: Head) -> std::io::Result<Head> {
+fn note_start<D: Disk>(disk: &mut D, head: &Head, clean: bool) -> std::io::Result<Head> {
     let mark = head.mark();
-    let mut batch = Batch::new(&head, mark);
-    batch.set_clean(false);
+    let mut batch = Batch::new(head, mark);
+    if !clean {
+        batch.begin_exact();
+    }
     let written = catch_unwind(AssertUnwindSafe(|| {
         disk.commit(&batch)?;
         disk.sync(&batch)
@@ -407,12 +410,13 @@ fn note_start<D: Disk>(disk: &mut D, head: Head) -> std::io::Result<Head> {
     Ok(batch.into_head())
 }
 
-/// Parts the records that a durable fence has ended from the live ones. After
-/// an unclean stop the live ones go on from their ceiling.
+/// Parts the records that a durable fence has ended from the live ones. Those
+/// written before `exact_from` go on from their ceiling; after an unclean stop
+/// (`None`) all do.
 fn behind_fences(
     sessions: Vec<Record>,
     fences: Vec<Fence>,
-    clean: bool,
+    exact_from: Option<u64>,
     rules: &Rules,
 ) -> (Vec<Record>, VecDeque<Fenced>) {
     let mut fenced: VecDeque<Fenced> = fences
@@ -428,22 +432,19 @@ fn behind_fences(
             let reason = fenced.fence.ends_session(&record.session, record.began)?;
             Some((fenced, reason))
         });
-        match behind {
-            Some((fenced, reason)) => {
-                let session = &record.session;
-                let idle = rules.idle[session.identity.env.index()];
-                let (reason, at) = session
-                    .lapsed(fenced.fence.at, idle)
-                    .unwrap_or((reason, fenced.fence.at));
-                fenced.sessions.push((Kept::from(record), reason, at));
-            }
-            None => {
-                if !clean {
-                    record.session.version = record.ceiling;
-                }
-                live.push(record);
-            }
+        if let Some((fenced, reason)) = behind {
+            let session = &record.session;
+            let idle = rules.idle[session.identity.env.index()];
+            let (reason, at) = session
+                .lapsed(fenced.fence.at, idle)
+                .unwrap_or((reason, fenced.fence.at));
+            fenced.sessions.push((Kept::from(record), reason, at));
+            continue;
         }
+        if exact_from.is_none_or(|from| record.written < from) {
+            record.session.version = record.ceiling;
+        }
+        live.push(record);
     }
     (live, fenced)
 }

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::decide::{self, Fenced, Finish, Verdict};
@@ -162,10 +162,7 @@ impl<D: Disk> Writer<D> {
                 finishes.push(finish);
             }
             if taken.operations() < GROUP_OPS_MAX {
-                next = match self.operations.try_recv() {
-                    Ok(op) => Some(op),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-                };
+                next = self.operations.try_recv().ok();
             }
         }
         if !finishes.is_empty() {
@@ -320,17 +317,18 @@ impl<D: Disk> Writer<D> {
                 continue;
             };
             decide::stage_archive(&kept, reason, crate::model::Author::Server, at, &mut batch);
-            ended.push((id, reason, kept.record.session.expires_at));
+            ended.push((id, reason, kept.record.session.token_until()));
         }
         let rules = &self.shared.rules;
         let before = now.minus(rules.ended_retention);
         let (disk, head, ended_max) = (&mut self.disk, &self.head, rules.ended_max);
         let surplus = AssertUnwindSafe(|| disk.archive_surplus(head, before, ended_max, max));
-        let purged = match catch_unwind(surplus) {
-            Ok(Ok(keys)) => keys,
-            Ok(Err(_)) | Err(_) => return Err(StoreError::Unknown),
+        let Ok(Ok(purged)) = catch_unwind(surplus) else {
+            return Err(StoreError::Unknown);
         };
-        purged.iter().for_each(|key| batch.purge_archive(key));
+        for key in &purged {
+            batch.purge_archive(key);
+        }
         let swept = Swept {
             ended: ended.len(),
             purged: purged.len(),

@@ -86,6 +86,11 @@ impl Batch {
         self.head.stored.clean = clean;
     }
 
+    /// Versions of sessions written before this group are not exact any more.
+    pub fn begin_exact(&mut self) {
+        self.head.stored.exact_from = self.head.stored.commit;
+    }
+
     /// The trusted time; only with `reset` lower than before.
     pub fn set_mark(&mut self, now: Timestamp, reset: bool) {
         let mark = now.as_millis();

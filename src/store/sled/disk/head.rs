@@ -33,6 +33,10 @@ pub struct Stored {
     pub lag_millis: u64,
     /// Whether everything in memory was on the disk when this was written.
     pub clean: bool,
+    /// The first group after the last unclean stop. A session written before it
+    /// goes on from its ceiling, also after later clean stops: versions above
+    /// the one on the disk may have been given.
+    pub exact_from: u64,
     /// Whether there has ever been a user.
     pub held_user: bool,
     /// The group that last changed users, devices or roles.
@@ -84,6 +88,12 @@ impl Head {
     /// Whether the last stop left nothing in memory only.
     pub fn is_clean(&self) -> bool {
         self.stored.clean
+    }
+
+    /// The first group after the last unclean stop: versions of sessions written
+    /// before it are not exact any more.
+    pub fn exact_from(&self) -> u64 {
+        self.stored.exact_from
     }
 
     /// The bytes of the head.

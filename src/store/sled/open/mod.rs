@@ -296,8 +296,7 @@ impl Opening {
 }
 
 fn draw_installation() -> String {
-    let id: [u8; 12] = rand::random();
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:024x}", rand::random::<u128>() >> 32)
 }
 
 #[cfg(test)]

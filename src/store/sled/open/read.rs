@@ -239,7 +239,7 @@ fn reasons(
             .ok_or_else(|| Unreadable::Damaged("an archive key is none".to_owned()))?;
         let ended = codec::decode_ended(ended_at, id, &value, names)?;
         found.add(digest::hash(&key));
-        reasons.push((id, ended.reason, ended.session.expires_at));
+        reasons.push((id, ended.reason, ended.session.token_until()));
     }
     Ok(reasons)
 }

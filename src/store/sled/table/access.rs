@@ -164,3 +164,122 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{AuthenticationType, DeviceName, Env, Identity, UserName};
+    use crate::store::{Rules, TokenState};
+
+    const CEILING: u64 = 65;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(1_700_000_000_000).plus(Duration::from_millis(millis))
+    }
+
+    /// A table with one session and its id; its newest token has a `jti` of
+    /// zeros and was not seen yet.
+    fn table() -> (Table, SessionId) {
+        let id = SessionId::draw();
+        let tokens = TokenState {
+            generation: 0,
+            refresh_sha256: [0; 32],
+            salt: [0; 16],
+            jti: [0; 16],
+            issued_at: at(0),
+            used: false,
+        };
+        let session = Session {
+            id,
+            identity: Identity {
+                user_name: UserName::parse("anna").expect("a name"),
+                device_name: DeviceName::parse("P01").expect("a name"),
+                env: Env::CashRegister,
+                authentication_type: AuthenticationType::Bearer,
+            },
+            started_at: at(0),
+            expires_at: at(10_000),
+            last_access_at: at(0),
+            version: Version(1),
+        };
+        let ceiling = Version(CEILING);
+        let table = Table::new(Rules::default());
+        table.insert(&Record {
+            session,
+            ceiling,
+            began: 0,
+            written: 0,
+            tokens: Some(tokens),
+        });
+        (table, id)
+    }
+
+    fn version_after(outcome: &CheckOutcome) -> Option<u64> {
+        match outcome {
+            CheckOutcome::Live { session, .. } => Some(session.version.0),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn past_half_of_its_reserve_a_session_is_to_be_written_first() {
+        let (table, id) = table();
+        let access = Access {
+            id,
+            jti_head: None,
+            touch: true,
+        };
+
+        let until_urgent = (1..CEILING)
+            .take_while(|now| {
+                table.check(&access, at(*now), true);
+                table.urgent(9).is_empty()
+            })
+            .count();
+
+        assert_eq!(until_urgent, 32);
+        let record = table.to_write(id).expect("it is there");
+        assert_eq!(record.ceiling, Version(34 + 4 * 33));
+        table.written(id, &record);
+        assert!(table.urgent(9).is_empty());
+        assert_eq!(table.dirty_len(), 0);
+    }
+
+    #[test]
+    fn at_the_ceiling_an_access_waits_for_the_write_or_moves_nothing() {
+        let (table, id) = table();
+        let access = Access {
+            id,
+            jti_head: None,
+            touch: true,
+        };
+        (1..CEILING).for_each(|now| drop(table.check(&access, at(now), true)));
+
+        assert_eq!(table.check(&access, at(100), true), CheckOutcome::MustWrite);
+        let unmoved = table.check(&access, at(100), false);
+
+        assert_eq!(version_after(&unmoved), Some(CEILING));
+        let session = table.find(id, at(100)).expect("it lives");
+        assert_eq!(session.last_access_at, at(CEILING - 1));
+    }
+
+    #[test]
+    fn the_first_use_of_the_newest_token_is_durable_before_the_answer() {
+        let (table, id) = table();
+        let access = Access {
+            id,
+            jti_head: Some(0),
+            touch: false,
+        };
+
+        assert_eq!(table.check(&access, at(1), true), CheckOutcome::MustWrite);
+        assert_eq!(table.check(&access, at(1), true), CheckOutcome::MustWrite);
+        let record = table.to_write(id).expect("it is there");
+        assert!(record.tokens.is_some_and(|tokens| tokens.used));
+        table.written(id, &record);
+
+        assert_eq!(version_after(&table.check(&access, at(1), true)), Some(1));
+    }
+}

@@ -112,15 +112,14 @@ impl Table {
         self.with(id, |slot, entry| {
             let mut state = entry.state.lock();
             let has_idle = self.idle_after(state.env).is_some();
-            match state.standing {
-                Standing::Listed => orders.unlist(slot, &state, has_idle),
+            if state.standing == Standing::Listed {
+                orders.unlist(slot, &state, has_idle);
+            } else {
                 // The refresh was decided while it was live: it counts.
-                _ => {
-                    let (_, at) = entry.deadline(&state, self.idle_after(state.env));
-                    orders.lapsed.remove(&(at, slot));
-                }
+                let (_, at) = entry.deadline(&state, self.idle_after(state.env));
+                orders.lapsed.remove(&(at, slot));
+                state.standing = Standing::Listed;
             }
-            state.standing = Standing::Listed;
             state.expires_at = record.session.expires_at;
             state.tokens = record.tokens;
             state.version += 1;

@@ -40,6 +40,10 @@ pub(super) struct Entry {
 
 /// What of a session is behind its lock.
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent marks of one byte each"
+)]
 pub(super) struct State {
     pub(super) user: NameId,
     pub(super) device: NameId,

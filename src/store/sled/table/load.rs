@@ -4,7 +4,7 @@
 use super::Table;
 use super::counted_set::CountedSet;
 use super::entry::Entry;
-use super::order::{NameKey, TimeKey};
+use super::order::{NameKey, Orders, TimeKey};
 use super::shard::{SHARDS, Slot};
 use crate::store::sled::record::Record;
 
@@ -35,12 +35,7 @@ impl Table {
             }
         }
         drop(records);
-        orders.by_user = sorted(keys.user);
-        orders.by_device = sorted(keys.device);
-        orders.by_start = sorted(keys.start);
-        orders.by_expiry = sorted(keys.expiry);
-        orders.by_last_access = sorted(keys.last_access);
-        orders.by_idle = sorted(keys.idle);
+        keys.sort_into(&mut orders);
     }
 
     fn load_one(&self, record: &Record, keys: &mut Keys) -> Option<Slot> {
@@ -78,9 +73,19 @@ impl Keys {
             idle: Vec::new(),
         }
     }
+
+    fn sort_into(self, orders: &mut Orders) {
+        orders.by_user = sorted(self.user);
+        orders.by_device = sorted(self.device);
+        orders.by_start = sorted(self.start);
+        orders.by_expiry = sorted(self.expiry);
+        orders.by_last_access = sorted(self.last_access);
+        orders.by_idle = sorted(self.idle);
+    }
 }
 
+/// The set of these keys.
 fn sorted<K: Copy + Ord>(mut keys: Vec<K>) -> CountedSet<K> {
     keys.sort_unstable();
-    CountedSet::from_sorted(keys.into_iter())
+    CountedSet::from_sorted(&keys)
 }

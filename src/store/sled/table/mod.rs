@@ -14,7 +14,6 @@ use foldhash::quality::RandomState;
 use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
 
-use super::record::Record;
 use crate::model::{DeviceName, EndReason, Ends, Session, SessionId, Timestamp, UserName};
 use crate::model::{Identity, Subject, Version};
 use crate::store::Rules;
@@ -45,10 +44,13 @@ mod reasons;
 mod shard;
 mod top;
 mod verify;
+mod view;
 mod walk;
 
 #[cfg(test)]
 mod model_test;
+#[cfg(test)]
+mod page_test;
 #[cfg(test)]
 mod race_test;
 

@@ -28,7 +28,7 @@ impl TimeKey {
 
     /// The instant.
     pub(super) fn at(self) -> Timestamp {
-        let at = u64::from(self.0[0]) << 32 | u64::from(self.0[1]);
+        let (at, _) = self.parts();
         Timestamp::from_millis((at ^ (1 << 63)).cast_signed())
     }
 
@@ -37,10 +37,10 @@ impl TimeKey {
         Slot(self.0[2])
     }
 
-    /// As one number in the same order.
-    fn wide(self) -> u128 {
-        let [high, low, slot] = self.0.map(u128::from);
-        high << 64 | low << 32 | slot
+    /// What is compared: first the instant as one number, then the slot.
+    fn parts(self) -> (u64, u32) {
+        let [high, low, slot] = self.0;
+        (u64::from(high) << 32 | u64::from(low), slot)
     }
 }
 
@@ -52,7 +52,7 @@ impl PartialOrd for TimeKey {
 
 impl Ord for TimeKey {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.wide().cmp(&other.wide())
+        self.parts().cmp(&other.parts())
     }
 }
 

@@ -1,124 +1,27 @@
 //! Answers to list queries.
 //!
-//! A query first puts out of sight what is over at its `now`, then takes what
-//! it needs of the orders in one step: that is the instant its membership and
-//! totals belong to. Rows are copied afterwards, a few under each lock;
-//! sessions that leave meanwhile stay readable until the query is done. Rows
-//! show the values they were copied with, and are sorted by these.
+//! Membership and totals are those of the query's [`View`]. Rows are copied
+//! afterwards, a few under each lock; they show the values they were copied
+//! with, and are sorted by these.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Table;
 use super::entry::Copied;
-use super::fences::Raised;
-use super::names::Labels;
-use super::order::{Bits, Orders, Reading};
-use super::plan::{Bounds, Order, Plan, SessionQuery, Source, TimeOrder};
+use super::order::Bits;
+use super::plan::{Bounds, Order, Plan, SessionQuery, TimeOrder};
 use super::shard::Slot;
 use super::top::Top;
+use super::view::{Candidates, SHORT_SCAN_ROWS_MAX, View};
 use super::walk::Snapshot;
-use crate::model::{DeviceName, Session, Timestamp, UserName};
-use crate::ndata::{Direction, Filter, Literal, Query, Row, SessionMember, Test, Value};
+use crate::model::Timestamp;
+use crate::ndata::{Direction, Filter, Literal, SessionMember, Test, Value};
 use crate::store::{Scope, SessionPage, StoreError};
 
-/// Long scans at work at most; more are refused as busy.
-const SCANS_MAX: usize = 2;
-/// Looking at more candidates than this is a long scan.
-const SHORT_SCAN_ROWS_MAX: usize = 4_096;
 /// A page of more rows than this takes its time too.
 const SHORT_PAGE_ROWS_MAX: usize = 2_048;
 /// More accesses to merge than this take their time too.
 const SHORT_MERGE_MARKS_MAX: usize = 16_384;
-
-/// What a query sees.
-struct View<'a> {
-    candidates: Candidates,
-    fences: Vec<Raised>,
-    users: Labels<UserName>,
-    devices: Labels<DeviceName>,
-    _scan: Option<Scan<'a>>,
-    _reading: Reading<'a>,
-}
-
-enum Candidates {
-    /// Everything within the bounds matches, nothing else does.
-    Walk(TimeOrder, Snapshot, Bounds),
-    Range(Snapshot, Bounds),
-    Slots(Vec<Slot>),
-    All(Bits),
-}
-
-/// A long scan at work, until dropped.
-struct Scan<'a>(&'a AtomicUsize);
-
-impl Drop for Scan<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A row while it is compared: names are looked up, not copied.
-struct Line<'a> {
-    copied: &'a Copied,
-    view: &'a View<'a>,
-}
-
-impl Row<SessionMember> for Line<'_> {
-    fn value(&self, member: SessionMember) -> Value<'_> {
-        let Self { copied, view } = self;
-        match member {
-            SessionMember::SessionId => Value::Text(copied.id.as_str().into()),
-            SessionMember::UserName => Value::Text(view.user(copied).as_str().into()),
-            SessionMember::DeviceName => Value::Text(view.device(copied).as_str().into()),
-            SessionMember::EnvName => Value::Text(copied.env.as_str().into()),
-            SessionMember::AuthenticationType => {
-                Value::Text(copied.authentication_type.as_str().into())
-            }
-            SessionMember::StartedAt => Value::Time(copied.started_at),
-            SessionMember::ExpiresAt => Value::Time(copied.expires_at),
-            SessionMember::LastAccessAt => Value::Time(copied.last_access_at),
-            SessionMember::Version => {
-                Value::Number(i64::try_from(copied.version.0).unwrap_or(i64::MAX))
-            }
-        }
-    }
-}
-
-impl View<'_> {
-    fn user(&self, copied: &Copied) -> &UserName {
-        self.users[copied.user.0 as usize]
-            .as_ref()
-            .expect("a reader keeps its names")
-    }
-
-    fn device(&self, copied: &Copied) -> &DeviceName {
-        self.devices[copied.device.0 as usize]
-            .as_ref()
-            .expect("a reader keeps its names")
-    }
-
-    fn line<'a>(&'a self, copied: &'a Copied) -> Line<'a> {
-        Line { copied, view: self }
-    }
-
-    fn session(&self, copied: &Copied) -> Session {
-        copied.session(self.user(copied).clone(), self.device(copied).clone())
-    }
-
-    fn passes(&self, query: &SessionQuery, copied: &Copied) -> bool {
-        !self.fences.iter().any(|fence| fence.is_before(copied)) && query.passes(&self.line(copied))
-    }
-
-    fn is_wanted(&self, query: &SessionQuery, order: &Order, copied: &Copied) -> bool {
-        let after = query.after.as_ref();
-        after.is_none_or(|after| Query::is_after(order, &self.line(copied), after))
-    }
-
-    fn compare(&self, order: &Order, a: &Copied, b: &Copied) -> std::cmp::Ordering {
-        Query::compare(order, &self.line(a), &self.line(b))
-    }
-}
 
 impl TimeOrder {
     const fn value(self, copied: &Copied) -> Timestamp {
@@ -162,79 +65,21 @@ impl Table {
         let query = within(query, scope);
         let order = query.order();
         let view = self.view(&query, now)?;
-        Ok(match &view.candidates {
+        Ok(self.answer(&query, &order, &view))
+    }
+
+    /// The page of a query that sees this view.
+    pub(super) fn answer(
+        &self,
+        query: &SessionQuery,
+        order: &Order,
+        view: &View<'_>,
+    ) -> SessionPage {
+        match &view.candidates {
             Candidates::Walk(by, snapshot, bounds) => {
-                self.walk(&query, &order, &view, (*by, snapshot, *bounds))
+                self.walk(query, order, view, (*by, snapshot, *bounds))
             }
-            _ => self.gather(&query, &order, &view),
-        })
-    }
-
-    /// What the query sees, as of one instant at which nothing listed is over.
-    fn view(&self, query: &SessionQuery, now: Timestamp) -> Result<View<'_>, StoreError> {
-        loop {
-            self.retire(now);
-            let orders = self.order.read();
-            if orders.first_due(now).is_some() {
-                continue;
-            }
-            let reading = self.readers.enter();
-            let fences = self.fences.all();
-            let plan = self.plan(query, &orders, !fences.is_empty());
-            let scan = self.admit(&plan)?;
-            let mut candidates = self.candidates(plan, &orders);
-            let (users, devices) = (self.users.labels(), self.devices.labels());
-            drop(orders);
-            if let Candidates::Walk(_, snapshot, _) | Candidates::Range(snapshot, _) =
-                &mut candidates
-            {
-                snapshot.settle(self);
-            }
-            return Ok(View {
-                candidates,
-                fences,
-                users,
-                devices,
-                _scan: scan,
-                _reading: reading,
-            });
-        }
-    }
-
-    /// Lets a query in, a long scan only beside few others.
-    fn admit(&self, plan: &Plan) -> Result<Option<Scan<'_>>, StoreError> {
-        if !matches!(plan, Plan::Gather(_, candidates) if *candidates > SHORT_SCAN_ROWS_MAX) {
-            return Ok(None);
-        }
-        let before = self.scans.fetch_add(1, Ordering::Relaxed);
-        let scan = Scan(&self.scans);
-        if before < SCANS_MAX {
-            Ok(Some(scan))
-        } else {
-            Err(StoreError::Busy)
-        }
-    }
-
-    fn candidates(&self, plan: Plan, orders: &Orders) -> Candidates {
-        let listed = |mut slots: Vec<Slot>| {
-            slots.retain(|slot| orders.members.has(*slot));
-            Candidates::Slots(slots)
-        };
-        match plan {
-            Plan::Walk(order, bounds) => {
-                Candidates::Walk(order, Snapshot::take(self, orders, order), bounds)
-            }
-            Plan::Gather(Source::Range(order, bounds), _) => {
-                Candidates::Range(Snapshot::take(self, orders, order), bounds)
-            }
-            Plan::Gather(Source::Ids(ids), _) => listed(
-                ids.into_iter()
-                    .filter_map(|id| self.with(id, |slot, _| slot))
-                    .collect(),
-            ),
-            Plan::Gather(Source::User(name), _) => listed(self.user_slots(orders, &name)),
-            Plan::Gather(Source::Device(name), _) => listed(self.device_slots(orders, &name)),
-            Plan::Gather(Source::All, _) => Candidates::All(orders.members.clone()),
+            _ => self.gather(query, order, view),
         }
     }
 
@@ -264,15 +109,17 @@ impl Table {
         let mut rows = Vec::new();
         // Rows that have moved on since: their place comes later, if at all.
         let mut ahead: Vec<Copied> = Vec::new();
+        let mut group = Vec::new();
         while let Some((at, _)) = keys.peek().copied() {
             // Sessions of one instant are sorted by what else the order names.
-            let group = std::iter::from_fn(|| keys.next_if(|key| key.0 == at));
-            let group: Vec<Slot> = group.map(|key| key.1).collect();
+            let of_instant = std::iter::from_fn(|| keys.next_if(|key| key.0 == at));
+            group.clear();
+            group.extend(of_instant.map(|key| key.1));
             if rows.is_empty() && ahead.is_empty() && skip >= group.len() {
                 skip -= group.len();
                 continue;
             }
-            let copies = group.into_iter().map(|slot| self.copy(slot));
+            let copies = group.iter().map(|slot| self.copy(*slot));
             let is_row =
                 |row: &Copied| view.passes(query, row) && view.is_wanted(query, order, row);
             ahead.extend(copies.filter(is_row));

@@ -178,3 +178,27 @@ async fn disable(store: &SledStore, name: &str) -> Result<(), StoreError> {
     )
     .await
 }
+
+/// The power-cut harness found it: a start after a kill goes on from the
+/// ceilings, and the clean stop that followed wrote no session that nobody had
+/// used. The next start took the old versions from the disk for exact.
+#[test]
+fn versions_do_not_go_back_over_a_kill_and_a_clean_stop() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let killed = tempfile::tempdir().expect("a folder");
+    let id = SessionId::draw();
+    let version = |store: &SledStore| block_on(store.find(id, NOW)).expect("is live").version;
+    let store = open(dir.path());
+    block_on(async {
+        change(&store, shop()).await.expect("written");
+        begin(&store, id, "a", "LINK").await.expect("written");
+    });
+    twins::as_after_a_kill(dir.path(), killed.path());
+
+    let after_kill = open(killed.path());
+    let jumped = version(&after_kill);
+    assert!(jumped > version(&store));
+    drop(after_kill);
+    let after_stop = open(killed.path());
+    assert_eq!(version(&after_stop), jumped);
+}

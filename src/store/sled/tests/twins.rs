@@ -32,7 +32,7 @@ fn open(dir: &Path, rules: &Rules) -> SledStore {
 
 /// A directory as a kill leaves it: what the system has taken is there, what
 /// was in the process's memory only is not.
-fn as_after_a_kill(from: &Path, to: &Path) {
+pub(super) fn as_after_a_kill(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("made");
     for entry in std::fs::read_dir(from).expect("readable") {
         let path = entry.expect("readable").path();

@@ -1,0 +1,119 @@
+//! A large shop: who works there, on which devices, and everybody logged in.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::client::Connection;
+use super::say;
+
+/// Users of the shop: `u0` to `u999`.
+pub const USERS: usize = 1_000;
+/// Devices: half of them `OfficeN`, half `BoxN`. None is a sale device, so each
+/// holds any number of sessions.
+pub const DEVICES: usize = 10;
+/// Everybody's password.
+const PASSWORD: &str = "pass";
+/// Connections that log in at once.
+const LOGIN_CONNECTIONS: usize = 64;
+/// How often a login that met a busy server is tried again.
+const LOGIN_TRIES_MAX: usize = 500;
+/// How long it waits before that.
+const BUSY_WAIT: Duration = Duration::from_millis(10);
+
+/// A session and the token that proves it.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The session's id.
+    pub id: String,
+    /// The bearer token.
+    pub token: String,
+}
+
+/// The name of the user of the n-th session.
+pub fn user(n: usize) -> String {
+    format!("u{}", n % USERS)
+}
+
+/// The name of the device of the n-th session.
+pub fn device(n: usize) -> String {
+    device_name(n / USERS % DEVICES)
+}
+
+fn device_name(n: usize) -> String {
+    if n < DEVICES / 2 { format!("Office{n}") } else { format!("Box{n}") }
+}
+
+/// The shop as a store file.
+pub fn store_file() -> String {
+    let environments = ["BackOffice", "CashRegister", "PDA", "Tool"];
+    let role = json!({"name": "worker", "label": "worker", "description": "",
+        "rights": ["pos.sale"], "envNames": environments});
+    let devices = (0..DEVICES).map(|n| {
+        let environment = if n < DEVICES / 2 { "BackOffice" } else { "Tool" };
+        json!({"name": device_name(n), "isActive": true, "envName": environment,
+            "description": "", "roles": [], "preferences": {}, "settings": {}})
+    });
+    let places = (0..DEVICES)
+        .map(|n| json!({"name": device_name(n), "isActive": true, "roles": ["worker"]}))
+        .collect::<Vec<Value>>();
+    let users = (0..USERS).map(|n| {
+        json!({"userName": user(n), "name": "Somebody", "isActive": true, "isVirtual": false,
+            "featureName": null, "password": PASSWORD, "devices": places})
+    });
+    json!({"roles": [role], "devices": devices.collect::<Value>(), "users": users.collect::<Value>()})
+        .to_string()
+}
+
+/// Logs in `n` sessions over HTTP, in a random order.
+pub fn log_in(address: &str, n: usize) -> Vec<Login> {
+    let next = AtomicUsize::new(0);
+    let started = Instant::now();
+    let mut logins = std::thread::scope(|scope| {
+        let one = || log_in_some(address, n, &next);
+        let threads: Vec<_> = (0..LOGIN_CONNECTIONS).map(|_| scope.spawn(one)).collect();
+        let logins = threads.into_iter().flat_map(|thread| thread.join().expect("every login works"));
+        logins.collect::<Vec<Login>>()
+    });
+    let seconds = started.elapsed().as_secs_f64();
+    say(&format!("{n} logins over {LOGIN_CONNECTIONS} connections in {seconds:.1} s"));
+    shuffle(&mut logins);
+    logins
+}
+
+fn log_in_some(address: &str, n: usize, next: &AtomicUsize) -> Vec<Login> {
+    let mut connection = Connection::open(address);
+    let mut logins = Vec::new();
+    loop {
+        let i = next.fetch_add(1, Ordering::Relaxed);
+        if i >= n {
+            return logins;
+        }
+        logins.push(log_in_once(&mut connection, i));
+    }
+}
+
+fn log_in_once(connection: &mut Connection, i: usize) -> Login {
+    let body = json!({"UserName": user(i), "Password": PASSWORD, "DeviceName": device(i)});
+    let body = body.to_string();
+    let mut status = connection.post("/api/auth", &body);
+    for _ in 0..LOGIN_TRIES_MAX {
+        if status != 503 {
+            break;
+        }
+        std::thread::sleep(BUSY_WAIT);
+        status = connection.post("/api/auth", &body);
+    }
+    assert!(status == 200, "login {i}: {status} {}", String::from_utf8_lossy(connection.body()));
+    let answer: Value = serde_json::from_slice(connection.body()).expect("JSON");
+    let text = |name: &str| answer[name].as_str().expect("in every answer to a login").to_owned();
+    Login { id: text("sessionId"), token: text("tokenId") }
+}
+
+/// Puts them into an order of chance, so that no cache is warmer than in life.
+fn shuffle(logins: &mut [Login]) {
+    for i in (1..logins.len()).rev() {
+        logins.swap(i, rand::random_range(0..=i));
+    }
+}
