@@ -84,7 +84,10 @@ fn main() {
     server.stop();
     let tillgate = place.serve(Some(SERVER_CORE));
     let first = Walk::new(&tillgate.address, &logins).run(&tillgate.address);
-    say(&format!("every session used for the first time in {:.1} s", first.as_secs_f64()));
+    say(&format!(
+        "every session used for the first time in {:.1} s",
+        first.as_secs_f64()
+    ));
     let bare = start_bare(&place);
     let load = Load::write(place.path(), &logins);
     compare(&tillgate, &bare, &load);
@@ -105,12 +108,19 @@ fn has_tools() -> bool {
 
 /// One route, one answer, nothing behind it.
 fn serve_bare() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let route = warp::path("sessions")
         .map(|| warp::reply::with_header(BARE_BODY, "content-type", "application/json"));
     runtime.expect("a runtime").block_on(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        println!("bare listening on http://{}", listener.local_addr().expect("it is bound"));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port");
+        println!(
+            "bare listening on http://{}",
+            listener.local_addr().expect("it is bound")
+        );
         warp::serve(route).incoming(listener).run().await;
     });
 }
@@ -154,7 +164,9 @@ impl Load {
             walk: folder.join("walk.lua"),
             sessions: folder.join("sessions"),
         };
-        let lines = logins.iter().map(|login| format!("{} {}\n", login.id, login.token));
+        let lines = logins
+            .iter()
+            .map(|login| format!("{} {}\n", login.id, login.token));
         std::fs::write(&load.report, REPORT).expect("the script is written");
         std::fs::write(&load.walk, format!("{WALK}{REPORT}")).expect("the script is written");
         std::fs::write(&load.sessions, lines.collect::<String>()).expect("the list is written");
@@ -170,7 +182,8 @@ impl Load {
             Requests::Plain => wrk.arg("-s").arg(&self.report),
             Requests::Sessions(_) => wrk.arg("-s").arg(&self.walk),
         };
-        wrk.arg(format!("http://{}/sessions", server.address)).arg("--");
+        wrk.arg(format!("http://{}/sessions", server.address))
+            .arg("--");
         if let Requests::Sessions(from) = requests {
             wrk.arg(&self.sessions).arg(from.to_string());
         }
@@ -211,7 +224,9 @@ const NAMES: [&str; 3] = [
 fn compare(tillgate: &Server, bare: &Server, load: &Load) {
     let round = |kind: usize, seconds: u64, from: usize| match kind {
         0 => beside_stopped(tillgate, || load.run(bare, seconds, Requests::Plain)),
-        1 => beside_stopped(tillgate, || load.run(bare, seconds, Requests::Sessions(from))),
+        1 => beside_stopped(tillgate, || {
+            load.run(bare, seconds, Requests::Sessions(from))
+        }),
         _ => load.run(tillgate, seconds, Requests::Sessions(from)),
     };
     for kind in 0..NAMES.len() {
@@ -241,19 +256,34 @@ fn beside_stopped<T>(tillgate: &Server, measured: impl FnOnce() -> T) -> T {
 }
 
 fn print_comparison(rounds: &[Vec<Round>; 3]) {
-    let columns = ["server", "requests/s", "CPU us/request", "of bare by CPU", "of bare by rate", "p50 ms", "p99 ms"];
+    let columns = [
+        "server",
+        "requests/s",
+        "CPU us/request",
+        "of bare by CPU",
+        "of bare by rate",
+        "p50 ms",
+        "p99 ms",
+    ];
     let mut table = Table::new(&columns);
     for (name, of_kind) in NAMES.iter().zip(rounds) {
-        let middle = |value: fn(&Round) -> f64| median(&of_kind.iter().map(value).collect::<Vec<_>>());
+        let middle =
+            |value: fn(&Round) -> f64| median(&of_kind.iter().map(value).collect::<Vec<_>>());
         let against = |ratio: fn(&Round, &Round) -> f64| {
-            let pairs = rounds[0].iter().zip(of_kind).map(|(bare, other)| ratio(bare, other));
+            let pairs = rounds[0]
+                .iter()
+                .zip(of_kind)
+                .map(|(bare, other)| ratio(bare, other));
             median(&pairs.collect::<Vec<_>>())
         };
         table.row(&[
             (*name).to_owned(),
             rate(middle(|round| round.rate)),
             format!("{:.2}", middle(|round| round.cpu_micros)),
-            format!("{:.2}", against(|bare, other| bare.cpu_micros / other.cpu_micros)),
+            format!(
+                "{:.2}",
+                against(|bare, other| bare.cpu_micros / other.cpu_micros)
+            ),
             format!("{:.2}", against(|bare, other| other.rate / bare.rate)),
             format!("{:.2}", middle(|round| round.p50_millis)),
             format!("{:.2}", middle(|round| round.p99_millis)),
@@ -265,16 +295,30 @@ fn print_comparison(rounds: &[Vec<Round>; 3]) {
          {ROUND_SECONDS} s",
         shop::USERS
     ));
-    let cpu = |kind: usize| rounds[kind].iter().map(|round| format!("{:.2}", round.cpu_micros));
+    let cpu = |kind: usize| {
+        rounds[kind]
+            .iter()
+            .map(|round| format!("{:.2}", round.cpu_micros))
+    };
     for (kind, name) in NAMES.iter().enumerate() {
-        println!("- CPU us/request in each round, {name}: {}", cpu(kind).collect::<Vec<_>>().join(", "));
+        println!(
+            "- CPU us/request in each round, {name}: {}",
+            cpu(kind).collect::<Vec<_>>().join(", ")
+        );
     }
 }
 
 fn sustain(tillgate: &Server, load: &Load) {
     let long = load.run(tillgate, SUSTAINED_SECONDS, Requests::Sessions(0));
     let memory = support::report::megabytes(cpu::resident(tillgate.pid()));
-    let mut table = Table::new(&["load", "requests/s", "CPU us/request", "p50 ms", "p99 ms", "memory"]);
+    let mut table = Table::new(&[
+        "load",
+        "requests/s",
+        "CPU us/request",
+        "p50 ms",
+        "p99 ms",
+        "memory",
+    ]);
     table.row(&[
         format!("{CONNECTIONS} connections for {SUSTAINED_SECONDS} s"),
         rate(long.rate),

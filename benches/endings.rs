@@ -48,10 +48,15 @@ fn main() {
         return;
     }
     let place = Place::with_shop(&shop::store_file());
-    let opened = SledStore::open(&place.data_dir(), Rules::default(), wall()).expect("an open store");
+    let opened =
+        SledStore::open(&place.data_dir(), Rules::default(), wall()).expect("an open store");
     let store = Arc::new(opened.store);
     let mut table = Table::new(&[
-        "callers", "store: endings/s", "CPU us each", "raw append + fdatasync/s", "CPU us each",
+        "callers",
+        "store: endings/s",
+        "CPU us each",
+        "raw append + fdatasync/s",
+        "CPU us each",
         "store of raw",
     ]);
     for (callers, endings) in LOADS {
@@ -84,7 +89,10 @@ fn row(callers: u32, of_store: &[Round], of_raw: &[Round]) -> [String; 6] {
     let middle = |rounds: &[Round], value: fn(&Round) -> f64| {
         median(&rounds.iter().map(value).collect::<Vec<_>>())
     };
-    let ratios = of_store.iter().zip(of_raw).map(|(store, raw)| store.rate / raw.rate);
+    let ratios = of_store
+        .iter()
+        .zip(of_raw)
+        .map(|(store, raw)| store.rate / raw.rate);
     [
         callers.to_string(),
         rate(middle(of_store, |round| round.rate)),
@@ -101,13 +109,20 @@ type Step = Arc<dyn Fn(u32) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send +
 /// Has `total` steps done by this many callers, each waiting for its answer
 /// before the next.
 fn run(callers: u32, total: u32, step: &Step) -> Round {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let (started, before) = (Instant::now(), cpu::time(std::process::id()));
     let done = runtime.expect("a runtime").block_on(async {
         let next = Arc::new(AtomicU32::new(0));
         let mut all = tokio::task::JoinSet::new();
         for _ in 0..callers {
-            all.spawn(one_caller(Arc::clone(&next), total, started + ROUND_MAX, Arc::clone(step)));
+            all.spawn(one_caller(
+                Arc::clone(&next),
+                total,
+                started + ROUND_MAX,
+                Arc::clone(step),
+            ));
         }
         let mut done = 0;
         while let Some(caller) = all.join_next().await {
@@ -116,7 +131,10 @@ fn run(callers: u32, total: u32, step: &Step) -> Round {
         done
     });
     let used = cpu::time(std::process::id()) - before;
-    Round { rate: per_second(done, started.elapsed()), cpu_micros: micros_each(used, done) }
+    Round {
+        rate: per_second(done, started.elapsed()),
+        cpu_micros: micros_each(used, done),
+    }
 }
 
 async fn one_caller(next: Arc<AtomicU32>, total: u32, until: Instant, step: Step) -> u32 {
@@ -152,7 +170,9 @@ fn end_all(store: &Arc<SledStore>, ids: Vec<SessionId>, callers: u32) -> Round {
         let (store, id) = (Arc::clone(&store), ids[index(n)]);
         Box::pin(async move {
             let (none, by) = (Precondition::default(), Author::CommandLine);
-            let ended = store.end(id, none, false, EndReason::Revoked, by, wall()).await;
+            let ended = store
+                .end(id, none, false, EndReason::Revoked, by, wall())
+                .await;
             ended.expect("a durable ending");
         })
     });
@@ -185,7 +205,9 @@ fn append_all(place: &Place, callers: u32, total: u32) -> Round {
         let sender = sender.clone();
         Box::pin(async move {
             let (answer, answered) = oneshot::channel();
-            sender.send(([7; ENDING_BYTES], answer)).expect("the writer lives");
+            sender
+                .send(([7; ENDING_BYTES], answer))
+                .expect("the writer lives");
             answered.await.expect("the bytes are on the disk");
         })
     });
@@ -197,9 +219,16 @@ fn append_all(place: &Place, callers: u32, total: u32) -> Round {
 
 /// One thread that appends what waits, syncs it, and answers.
 fn raw_writer(path: &Path) -> (SyncSender<Append>, JoinHandle<()>) {
-    let file = OpenOptions::new().create(true).append(true).open(path).expect("a file to append to");
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .expect("a file to append to");
     let (sender, receiver) = sync_channel(GROUP_OPS_MAX * 8);
-    (sender, std::thread::spawn(move || append_groups(file, &receiver)))
+    (
+        sender,
+        std::thread::spawn(move || append_groups(file, &receiver)),
+    )
 }
 
 fn append_groups(mut file: File, receiver: &Receiver<Append>) {
@@ -211,7 +240,9 @@ fn append_groups(mut file: File, receiver: &Receiver<Append>) {
             bytes.extend_from_slice(&append);
             answers.push(answer);
         }
-        file.write_all(&bytes).and_then(|()| file.sync_data()).expect("room on the disk");
+        file.write_all(&bytes)
+            .and_then(|()| file.sync_data())
+            .expect("room on the disk");
         bytes.clear();
         for answer in answers.drain(..) {
             let _ = answer.send(());

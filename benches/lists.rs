@@ -11,9 +11,9 @@ use support::client::Connection;
 use support::cpu::{self, Threads, Used};
 use support::place::{Place, Server};
 use support::report::{Table, median, megabytes, micros_each};
+use support::say;
 use support::shop::{self, Login};
 use support::walk::Walk;
-use support::say;
 
 /// Live sessions, of [`shop::USERS`] users.
 const SESSIONS: usize = 100_000;
@@ -39,8 +39,14 @@ struct Limits {
     busy: f64,
 }
 
-const INDEXED: Limits = Limits { quiet: 1.0, busy: 5.0 };
-const SCANNED: Limits = Limits { quiet: 60.0, busy: 60.0 };
+const INDEXED: Limits = Limits {
+    quiet: 1.0,
+    busy: 5.0,
+};
+const SCANNED: Limits = Limits {
+    quiet: 60.0,
+    busy: 60.0,
+};
 /// The most memory the server may hold.
 const MEMORY_BYTES_MAX: u64 = 100_000_000;
 /// Requests of each query with a quiet table.
@@ -115,7 +121,14 @@ impl<'a> Asking<'a> {
             bytes: connection.body().len(),
             total: answer["totalCount"].as_u64().expect("in every list"),
         };
-        Self { server, connection, token: &login.token, path, waits: Vec::new(), cost }
+        Self {
+            server,
+            connection,
+            token: &login.token,
+            path,
+            waits: Vec::new(),
+            cost,
+        }
     }
 
     fn warm(&mut self) {
@@ -178,8 +191,19 @@ fn all_busy(server: &Server, logins: &[Login], walk: &Walk) -> Vec<Cost> {
 
 fn print(quiet: &[Cost], busy: &[Cost], walk: Duration) {
     let columns = [
-        "`GET /sessions?...`", "matches", "answer", "quiet: CPU ms", "all threads", "worst", "wait",
-        "all used in the last second: CPU ms", "all threads", "worst", "wait", "may cost", "kept",
+        "`GET /sessions?...`",
+        "matches",
+        "answer",
+        "quiet: CPU ms",
+        "all threads",
+        "worst",
+        "wait",
+        "all used in the last second: CPU ms",
+        "all threads",
+        "worst",
+        "wait",
+        "may cost",
+        "kept",
     ];
     let mut table = Table::new(&columns);
     for (((query, limits), quiet), busy) in QUERIES.iter().zip(quiet).zip(busy) {
@@ -225,9 +249,15 @@ fn print_memory(server: &Server, after_logins: u64) {
     let now = cpu::resident(server.pid());
     let mut table = Table::new(&["memory (VmRSS)", "bytes", "may be", "kept"]);
     for (when, bytes) in [("after the logins", after_logins), ("after all this", now)] {
-        let kept = if bytes < MEMORY_BYTES_MAX { "yes" } else { "**no**" };
+        let kept = if bytes < MEMORY_BYTES_MAX {
+            "yes"
+        } else {
+            "**no**"
+        };
         let limit = megabytes(MEMORY_BYTES_MAX);
         table.row(&[when.to_owned(), megabytes(bytes), limit, kept.to_owned()]);
     }
-    table.print(&format!("Memory of the server with {SESSIONS} live sessions"));
+    table.print(&format!(
+        "Memory of the server with {SESSIONS} live sessions"
+    ));
 }

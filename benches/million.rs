@@ -54,7 +54,13 @@ fn main() {
         megabytes(place.bytes_on_disk())
     );
     let mut table = Table::new(&[
-        "start", "seconds", "at most", "memory", "bytes a session", "at most", "peak while starting",
+        "start",
+        "seconds",
+        "at most",
+        "memory",
+        "bytes a session",
+        "at most",
+        "peak while starting",
         "kept",
     ]);
     for n in 0..2 * STARTS {
@@ -64,15 +70,26 @@ fn main() {
         }
         let server = place.serve(None);
         std::thread::sleep(REST);
-        let kind = if cold { "files not in memory" } else { "files in memory" };
+        let kind = if cold {
+            "files not in memory"
+        } else {
+            "files in memory"
+        };
         table.row(&start_row(kind, &server));
         if n == 0 {
             prove_complete(&server);
         }
         let stopped = server.stop();
-        say(&format!("start {} of {}, stopped in {:.1} s", n + 1, 2 * STARTS, stopped.as_secs_f64()));
+        say(&format!(
+            "start {} of {}, stopped in {:.1} s",
+            n + 1,
+            2 * STARTS,
+            stopped.as_secs_f64()
+        ));
     }
-    table.print(&format!("Start with {SESSIONS} live sessions after a clean stop"));
+    table.print(&format!(
+        "Start with {SESSIONS} live sessions after a clean stop"
+    ));
 }
 
 struct Filled {
@@ -82,9 +99,12 @@ struct Filled {
 
 /// Opens all sessions, then closes the store cleanly.
 fn fill(place: &Place) -> Filled {
-    let opened = SledStore::open(&place.data_dir(), Rules::default(), wall()).expect("an open store");
+    let opened =
+        SledStore::open(&place.data_dir(), Rules::default(), wall()).expect("an open store");
     let store = Arc::new(opened.store);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let started = Instant::now();
     runtime.expect("a runtime").block_on(async {
         let next = Arc::new(AtomicU32::new(0));
@@ -99,7 +119,10 @@ fn fill(place: &Place) -> Filled {
     let opening = started.elapsed();
     let started = Instant::now();
     store.close();
-    Filled { opening, closing: started.elapsed() }
+    Filled {
+        opening,
+        closing: started.elapsed(),
+    }
 }
 
 async fn open_some(store: Arc<SledStore>, next: Arc<AtomicU32>) {
@@ -108,7 +131,10 @@ async fn open_some(store: Arc<SledStore>, next: Arc<AtomicU32>) {
         if n >= SESSIONS {
             return;
         }
-        store.begin(new_session(n), wall()).await.expect("a durable session");
+        store
+            .begin(new_session(n), wall())
+            .await
+            .expect("a durable session");
         if (n + 1).is_multiple_of(TOLD_EVERY) {
             say(&format!("{} of {SESSIONS} sessions opened", n + 1));
         }
@@ -161,5 +187,9 @@ fn prove_complete(server: &Server) {
     let answer = connection.get("/sessions?$count=true", &logins[0].token);
     let answer: Value = serde_json::from_slice(answer).expect("JSON");
     let total = answer["totalCount"].as_u64();
-    assert_eq!(total, Some(u64::from(SESSIONS) + 1), "every session, and the one that asks");
+    assert_eq!(
+        total,
+        Some(u64::from(SESSIONS) + 1),
+        "every session, and the one that asks"
+    );
 }

@@ -21,9 +21,12 @@ pub struct Connection {
 impl Connection {
     /// Connects to `127.0.0.1:PORT`.
     pub fn open(address: &str) -> Self {
-        let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+        let stream =
+            TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         stream.set_nodelay(true).expect("an option of every socket");
-        stream.set_read_timeout(Some(ANSWER_WAIT_MAX)).expect("not zero");
+        stream
+            .set_read_timeout(Some(ANSWER_WAIT_MAX))
+            .expect("not zero");
         Self {
             stream: BufReader::with_capacity(1 << 16, stream),
             address: address.to_owned(),
@@ -34,12 +37,19 @@ impl Connection {
 
     /// Sends bytes: one request or several.
     pub fn send(&mut self, bytes: &[u8]) {
-        self.stream.get_mut().write_all(bytes).expect("the server reads");
+        self.stream
+            .get_mut()
+            .write_all(bytes)
+            .expect("the server reads");
     }
 
     /// Reads one answer; answers its status. The body is in [`Self::body`].
     pub fn receive(&mut self) -> u16 {
-        let status = self.read_line().split(' ').nth(1).and_then(|code| code.parse().ok());
+        let status = self
+            .read_line()
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok());
         let status = status.unwrap_or_else(|| panic!("no answer: {:?}", self.line));
         let mut length = 0;
         while !self.read_line().is_empty() {
@@ -51,13 +61,17 @@ impl Connection {
         }
         assert!(length <= BODY_BYTES_MAX, "an answer of {length} bytes");
         self.body.resize(length, 0);
-        self.stream.read_exact(&mut self.body).expect("a whole body");
+        self.stream
+            .read_exact(&mut self.body)
+            .expect("a whole body");
         status
     }
 
     fn read_line(&mut self) -> &str {
         self.line.clear();
-        self.stream.read_line(&mut self.line).expect("an answer in time");
+        self.stream
+            .read_line(&mut self.line)
+            .expect("an answer in time");
         let trimmed = self.line.trim_end().len();
         self.line.truncate(trimmed);
         &self.line
@@ -73,7 +87,11 @@ impl Connection {
         let request = get(&self.address, path, token);
         self.send(&request);
         let status = self.receive();
-        assert!(status == 200, "{path}: {status} {}", String::from_utf8_lossy(&self.body));
+        assert!(
+            status == 200,
+            "{path}: {status} {}",
+            String::from_utf8_lossy(&self.body)
+        );
         &self.body
     }
 

@@ -14,7 +14,10 @@ pub fn time(pid: u32) -> Duration {
     // The name stands in brackets and may hold anything.
     let behind = stat.rsplit_once(')').map_or("", |(_, behind)| behind);
     let ticks = behind.split_whitespace().skip(11).take(2);
-    ticks.filter_map(|ticks| ticks.parse::<u32>().ok()).map(|ticks| TICK * ticks).sum()
+    ticks
+        .filter_map(|ticks| ticks.parse::<u32>().ok())
+        .map(|ticks| TICK * ticks)
+        .sum()
 }
 
 /// CPU time of each thread of a process, to the nanosecond.
@@ -36,7 +39,10 @@ pub struct Used {
 impl Threads {
     /// The threads as they are at this instant.
     pub fn of(pid: u32) -> Self {
-        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
+            .into_iter()
+            .flatten()
+            .flatten();
         let ids = tasks.filter_map(|task| task.file_name().to_str()?.parse::<u32>().ok());
         Self(ids.map(|id| (id, thread(pid, id))).collect())
     }
@@ -46,7 +52,10 @@ impl Threads {
     pub fn since(&self, earlier: &Self) -> Used {
         let mut used = Used::default();
         for (id, (name, on_cpu)) in &self.0 {
-            let before = earlier.0.get(id).map_or(Duration::ZERO, |(_, on_cpu)| *on_cpu);
+            let before = earlier
+                .0
+                .get(id)
+                .map_or(Duration::ZERO, |(_, on_cpu)| *on_cpu);
             let used_here = on_cpu.saturating_sub(before);
             used.all += used_here;
             if !BACKGROUND.contains(&name.as_str()) {
@@ -68,7 +77,10 @@ impl Used {
 fn thread(pid: u32, id: u32) -> (String, Duration) {
     let name = read(pid, &format!("task/{id}/comm")).trim().to_owned();
     let schedstat = read(pid, &format!("task/{id}/schedstat"));
-    let on_cpu = schedstat.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
+    let on_cpu = schedstat
+        .split_whitespace()
+        .next()
+        .and_then(|nanos| nanos.parse().ok());
     (name, Duration::from_nanos(on_cpu.unwrap_or(0)))
 }
 

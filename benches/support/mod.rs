@@ -2,7 +2,11 @@
 //! client that is cheap enough not to be what is measured, the CPU time of
 //! other processes, and tables in markdown.
 
-#![allow(dead_code, unreachable_pub, reason = "every bench uses another part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "every bench uses another part of it"
+)]
 
 pub mod client;
 pub mod cpu;

@@ -21,13 +21,18 @@ pub struct Place {
 impl Place {
     /// An installation that holds this shop and no session.
     pub fn with_shop(shop: &str) -> Self {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder in target/");
+        let folder =
+            tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder in target/");
         let place = Self { folder };
         let file = place.path().join("shop.json");
         std::fs::write(&file, shop).expect("the shop is written");
         let imported = place.command(None, &["import"]).arg(&file).output();
         let imported = imported.expect("the binary runs");
-        assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+        assert!(
+            imported.status.success(),
+            "{}",
+            String::from_utf8_lossy(&imported.stderr)
+        );
         place
     }
 
@@ -66,7 +71,11 @@ impl Place {
 
     /// Bytes of all files of the data directory.
     pub fn bytes_on_disk(&self) -> u64 {
-        self.files().iter().filter_map(|file| file.metadata().ok()).map(|about| about.len()).sum()
+        self.files()
+            .iter()
+            .filter_map(|file| file.metadata().ok())
+            .map(|about| about.len())
+            .sum()
     }
 
     /// Every file of the data directory.
@@ -76,7 +85,11 @@ impl Place {
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
                 let path = entry.path();
-                if path.is_dir() { folders.push(path) } else { files.push(path) }
+                if path.is_dir() {
+                    folders.push(path)
+                } else {
+                    files.push(path)
+                }
             }
         }
         files
@@ -85,7 +98,9 @@ impl Place {
 
 /// A program, pinned to a core if one is named.
 pub fn pinned(core: Option<usize>, program: &Path) -> Command {
-    let Some(core) = core else { return Command::new(program) };
+    let Some(core) = core else {
+        return Command::new(program);
+    };
     let mut command = Command::new("taskset");
     command.arg("-c").arg(core.to_string()).arg(program);
     command
@@ -106,14 +121,25 @@ impl Server {
     pub fn start(mut command: Command, log: &Path) -> Self {
         let log_file = File::create(log).expect("a log can be written");
         let started = Instant::now();
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file).spawn();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log_file)
+            .spawn();
         let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let mut line = String::new();
         let stdout = child.stdout.take().expect("piped");
         let _ = BufReader::new(stdout).read_line(&mut line);
         let started_in = started.elapsed();
-        let address = line.trim().rsplit_once("http://").map(|(_, address)| address.to_owned());
-        let mut server = Self { child, address: String::new(), started_in };
+        let address = line
+            .trim()
+            .rsplit_once("http://")
+            .map(|(_, address)| address.to_owned());
+        let mut server = Self {
+            child,
+            address: String::new(),
+            started_in,
+        };
         server.address = address.unwrap_or_else(|| panic!("no start: {line:?}\n{}", tail(log)));
         server
     }
@@ -125,7 +151,9 @@ impl Server {
 
     /// Sends a signal by name.
     pub fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([signal, &self.pid().to_string()]).status();
+        let sent = Command::new("kill")
+            .args([signal, &self.pid().to_string()])
+            .status();
         assert!(sent.is_ok_and(|status| status.success()), "kill {signal}");
     }
 
@@ -133,8 +161,16 @@ impl Server {
     pub fn stop(mut self) -> Duration {
         let started = Instant::now();
         self.signal("-TERM");
-        while self.child.try_wait().expect("the process can be asked").is_none() {
-            assert!(started.elapsed() < STOP_WAIT_MAX, "the server does not stop");
+        while self
+            .child
+            .try_wait()
+            .expect("the process can be asked")
+            .is_none()
+        {
+            assert!(
+                started.elapsed() < STOP_WAIT_MAX,
+                "the server does not stop"
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
         started.elapsed()

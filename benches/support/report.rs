@@ -14,7 +14,9 @@ impl Table {
     /// A table with these columns.
     pub fn new(columns: &[&str]) -> Self {
         let rule = "---|".repeat(columns.len());
-        Self { lines: vec![format!("| {} |", columns.join(" | ")), format!("|{rule}")] }
+        Self {
+            lines: vec![format!("| {} |", columns.join(" | ")), format!("|{rule}")],
+        }
     }
 
     /// One more row.
@@ -24,7 +26,11 @@ impl Table {
 
     /// Prints it under a title, the machine named.
     pub fn print(&self, title: &str) {
-        println!("\n**{title}**\n\n{}\n\n{}\n", machine(), self.lines.join("\n"));
+        println!(
+            "\n**{title}**\n\n{}\n\n{}\n",
+            machine(),
+            self.lines.join("\n")
+        );
     }
 }
 
@@ -35,7 +41,12 @@ pub fn machine() -> String {
     let rustc = rustc.map_or(String::new(), |output| {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     });
-    format!("_{}, {} cores, Linux {kernel}, {rustc}, {}._", processor(), cores(), today())
+    format!(
+        "_{}, {} cores, Linux {kernel}, {rustc}, {}._",
+        processor(),
+        cores(),
+        today()
+    )
 }
 
 /// How many cores this process may use.
@@ -45,12 +56,19 @@ pub fn cores() -> usize {
 
 fn processor() -> String {
     let cpuinfo = read("/proc/cpuinfo");
-    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    model.map_or("an unnamed processor", |(_, name)| name).to_owned()
+    let model = cpuinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    model
+        .map_or("an unnamed processor", |(_, name)| name)
+        .to_owned()
 }
 
 fn read(path: &str) -> String {
-    std::fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+    std::fs::read_to_string(path)
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 /// The computer's own time.

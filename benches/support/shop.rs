@@ -42,7 +42,11 @@ pub fn device(n: usize) -> String {
 }
 
 fn device_name(n: usize) -> String {
-    if n < DEVICES / 2 { format!("Office{n}") } else { format!("Box{n}") }
+    if n < DEVICES / 2 {
+        format!("Office{n}")
+    } else {
+        format!("Box{n}")
+    }
 }
 
 /// The shop as a store file.
@@ -51,7 +55,11 @@ pub fn store_file() -> String {
     let role = json!({"name": "worker", "label": "worker", "description": "",
         "rights": ["pos.sale"], "envNames": environments});
     let devices = (0..DEVICES).map(|n| {
-        let environment = if n < DEVICES / 2 { "BackOffice" } else { "Tool" };
+        let environment = if n < DEVICES / 2 {
+            "BackOffice"
+        } else {
+            "Tool"
+        };
         json!({"name": device_name(n), "isActive": true, "envName": environment,
             "description": "", "roles": [], "preferences": {}, "settings": {}})
     });
@@ -73,11 +81,15 @@ pub fn log_in(address: &str, n: usize) -> Vec<Login> {
     let mut logins = std::thread::scope(|scope| {
         let one = || log_in_some(address, n, &next);
         let threads: Vec<_> = (0..LOGIN_CONNECTIONS).map(|_| scope.spawn(one)).collect();
-        let logins = threads.into_iter().flat_map(|thread| thread.join().expect("every login works"));
+        let logins = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("every login works"));
         logins.collect::<Vec<Login>>()
     });
     let seconds = started.elapsed().as_secs_f64();
-    say(&format!("{n} logins over {LOGIN_CONNECTIONS} connections in {seconds:.1} s"));
+    say(&format!(
+        "{n} logins over {LOGIN_CONNECTIONS} connections in {seconds:.1} s"
+    ));
     shuffle(&mut logins);
     logins
 }
@@ -105,10 +117,22 @@ fn log_in_once(connection: &mut Connection, i: usize) -> Login {
         std::thread::sleep(BUSY_WAIT);
         status = connection.post("/api/auth", &body);
     }
-    assert!(status == 200, "login {i}: {status} {}", String::from_utf8_lossy(connection.body()));
+    assert!(
+        status == 200,
+        "login {i}: {status} {}",
+        String::from_utf8_lossy(connection.body())
+    );
     let answer: Value = serde_json::from_slice(connection.body()).expect("JSON");
-    let text = |name: &str| answer[name].as_str().expect("in every answer to a login").to_owned();
-    Login { id: text("sessionId"), token: text("tokenId") }
+    let text = |name: &str| {
+        answer[name]
+            .as_str()
+            .expect("in every answer to a login")
+            .to_owned()
+    };
+    Login {
+        id: text("sessionId"),
+        token: text("tokenId"),
+    }
 }
 
 /// Puts them into an order of chance, so that no cache is warmer than in life.

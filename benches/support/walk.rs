@@ -29,7 +29,9 @@ impl Walk {
             bytes: logins.iter().flat_map(request).collect(),
             answers: logins.len(),
         };
-        Self { batches: logins.chunks(PIPELINED).map(batch).collect() }
+        Self {
+            batches: logins.chunks(PIPELINED).map(batch).collect(),
+        }
     }
 
     /// Uses every session once; answers how long that took. Any answer but 200
@@ -37,7 +39,10 @@ impl Walk {
     pub fn run(&self, address: &str) -> Duration {
         let started = Instant::now();
         std::thread::scope(|scope| {
-            for part in self.batches.chunks(self.batches.len().div_ceil(CONNECTIONS)) {
+            for part in self
+                .batches
+                .chunks(self.batches.len().div_ceil(CONNECTIONS))
+            {
                 scope.spawn(move || run_part(address, part));
             }
         });
@@ -51,7 +56,11 @@ fn run_part(address: &str, batches: &[Batch]) {
         connection.send(&batch.bytes);
         for _ in 0..batch.answers {
             let status = connection.receive();
-            assert!(status == 200, "{status} {}", String::from_utf8_lossy(connection.body()));
+            assert!(
+                status == 200,
+                "{status} {}",
+                String::from_utf8_lossy(connection.body())
+            );
         }
     }
 }

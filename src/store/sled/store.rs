@@ -126,6 +126,10 @@ impl SledStore {
         for (id, reason, until) in reasons {
             table.remember(id, reason, until);
         }
+        for (kept, reason, _) in fenced.iter().flat_map(|fenced| &fenced.sessions) {
+            let session = &kept.record.session;
+            table.remember(session.id, *reason, session.token_until());
+        }
         let pulse = Pulse::new(head.commit(), head.epoch());
         let mark = head.mark();
         let shared = Arc::new(Shared {

@@ -2,15 +2,19 @@
 //! history on both, with restarts in between, clean and not.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use proptest::prelude::*;
 
 use super::NOW;
+use crate::model::Timestamp;
 use crate::store::Rules;
 use crate::store::conformance::history::{self, history};
 use crate::store::conformance::on_store;
 use crate::store::conformance::twins::{Likeness, assert_same};
 use crate::store::memory::MemoryStore;
+use crate::store::sled::disk::{Batch, Disk, Head, Room, SledDisk};
 use crate::store::sled::{SledStore, verify};
 
 /// Stores in subfolders of one folder that goes with the factory.
@@ -25,9 +29,49 @@ fn factory() -> impl Fn(Rules) -> SledStore {
 on_store!(factory());
 
 fn open(dir: &Path, rules: &Rules) -> SledStore {
-    SledStore::open(dir, rules.clone(), NOW)
+    gated(dir, rules, Gate::default())
+}
+
+fn gated(dir: &Path, rules: &Rules, gate: Gate) -> SledStore {
+    let loaded = crate::store::sled::open::open(dir, NOW).expect("opens");
+    SledStore::with(loaded, rules.clone(), |disk| Gated { disk, gate })
         .expect("opens")
         .store
+}
+
+/// Held while the files are written or copied: a copy shows one instant.
+type Gate = Arc<Mutex<()>>;
+
+/// A disk whose calls wait while somebody holds the gate.
+struct Gated {
+    disk: SledDisk,
+    gate: Gate,
+}
+
+impl Disk for Gated {
+    fn commit(&mut self, batch: &Batch) -> std::io::Result<()> {
+        let _gate = self.gate.lock();
+        self.disk.commit(batch)
+    }
+
+    fn sync(&mut self, batch: &Batch) -> std::io::Result<()> {
+        let _gate = self.gate.lock();
+        self.disk.sync(batch)
+    }
+
+    fn room(&self) -> Room {
+        self.disk.room()
+    }
+
+    fn archive_surplus(
+        &mut self,
+        head: &Head,
+        before: Timestamp,
+        ended_max: usize,
+        max: usize,
+    ) -> std::io::Result<Vec<Vec<u8>>> {
+        self.disk.archive_surplus(head, before, ended_max, max)
+    }
 }
 
 /// A directory as a kill leaves it: what the system has taken is there, what
@@ -77,12 +121,16 @@ proptest! {
         rules.idle = [None; 4];
         let place = |n: u32| dir.path().join(n.to_string());
         let mut kills = 0;
-        let stores = (MemoryStore::new(rules.clone()), open(&place(0), &rules));
+        let gate = Gate::default();
+        let first = gated(&place(0), &rules, Gate::clone(&gate));
+        let stores = (MemoryStore::new(rules.clone()), first);
         let restart = |store: SledStore| {
+            let held = gate.lock();
             as_after_a_kill(&place(kills), &place(kills + 1));
+            drop(held);
             drop(store);
             kills += 1;
-            open(&place(kills), &rules)
+            gated(&place(kills), &rules, Gate::clone(&gate))
         };
         assert_same(&rules, &actions, stores, restart, Likeness::VersionsGrow);
         assert_whole(&place(kills));
