@@ -130,7 +130,7 @@ fn run(callers: u32, total: u32, step: &Step) -> Round {
         }
         done
     });
-    let used = cpu::time(std::process::id()) - before;
+    let used = cpu::time(std::process::id()).saturating_sub(before);
     Round {
         rate: per_second(done, started.elapsed()),
         cpu_micros: micros_each(used, done),
