@@ -189,7 +189,7 @@ impl Load {
         }
         let before = cpu::time(server.pid());
         let output = wrk.output().expect("wrk runs");
-        let used = cpu::time(server.pid()) - before;
+        let used = cpu::time(server.pid()).saturating_sub(before);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         Round::read(&text, used).unwrap_or_else(|| {
             panic!("wrk: {text}{}", String::from_utf8_lossy(&output.stderr));
