@@ -30,7 +30,7 @@ pub struct Place {
     /// Where the sessions are kept [default: data/db]
     #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
-    /// The installation key, outside the data directory [default: <data-dir>.key]
+    /// The installation key, outside the data directory [default: the data directory with .key behind it]
     #[arg(long, value_name = "FILE", global = true)]
     pub key_file: Option<PathBuf>,
     /// A TOML file with options

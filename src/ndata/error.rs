@@ -1,7 +1,7 @@
 //! Why a query can not be read: one place for every sentence a person may see.
 
 /// Everything that is wrong with a query, in the order of its parameters; at
-/// least one entry, at most [`ERRORS_MAX`].
+/// least one entry, at most 32.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the query can not be read")]
 pub struct QueryErrors {
