@@ -271,3 +271,74 @@ fn conditions_in_headers_are_kept() {
     let other = json!({"name": "P02", "envName": "PDA"});
     assert_eq!(put(&server, "/devices/P01", &token, &other).status, 400);
 }
+
+#[test]
+fn what_is_wrong_is_said_in_slovak_to_who_reads_slovak() {
+    let place = Place::with_shop();
+    let server = place.serve();
+    let headers = [
+        (
+            "Authorization".to_owned(),
+            format!("Bearer {}", owner(&server)),
+        ),
+        ("Accept-Language".to_owned(), "sk-SK".to_owned()),
+    ];
+    let entry = |device: &str, role: &str| json!({"devices": [{"name": device, "roles": [role]}]});
+    for (method, path, body, message) in [
+        (
+            "POST",
+            "/devices",
+            json!({"name": "P01", "envName": "PDA"}),
+            "je už obsadené",
+        ),
+        (
+            "PUT",
+            "/users/1",
+            entry("ZZ", "cashier"),
+            "uvádza neznáme zariadenie 'ZZ'",
+        ),
+        (
+            "PUT",
+            "/users/1",
+            entry("P01", "boss"),
+            "uvádza neznámu rolu 'boss'",
+        ),
+        (
+            "PUT",
+            "/users/999",
+            json!({"isActive": false}),
+            "by odobralo posledného aktívneho správcu s heslom",
+        ),
+        (
+            "PUT",
+            "/users/1",
+            json!({"password": "x"}),
+            "musí mať aspoň 4 znakov",
+        ),
+        (
+            "GET",
+            "/roles?lable=x",
+            Value::Null,
+            "nie je položka, podľa ktorej možno filtrovať",
+        ),
+        (
+            "GET",
+            "/sessions?$sort=-lable",
+            Value::Null,
+            "uvádza 'lable', čo nie je položka, podľa ktorej možno triediť",
+        ),
+        (
+            "GET",
+            "/sessions?startedAt=gt:soon",
+            Value::Null,
+            "musí byť čas, napríklad 2023-08-04T11:19:38.015Z",
+        ),
+    ] {
+        let refused = server.send(method, path, &headers, &body);
+        assert_eq!(refused.status, 400, "{path} {}", refused.text);
+        assert_eq!(refused.header("content-language"), "sk-SK", "{path}");
+        let problem = refused.json();
+        assert_eq!(problem["title"], "Požiadavka nie je platná", "{path}");
+        assert_eq!(problem["errors"][0]["message"], message, "{path}");
+    }
+}

@@ -395,6 +395,9 @@ fn what_is_no_http_is_400() {
         b"GET\r\n\r\n",
         b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
         b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n",
+        // Addresses that are a host and no path: a proxy's business, not ours.
+        b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"G\x00T / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"GET /livez HTTP/1.1\r\n\r\n",

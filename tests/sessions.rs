@@ -50,6 +50,12 @@ fn every_prefix_reaches_the_same_routes_and_only_once() {
     for path in ["/sessions", "/api/sessions", "/api/v1/sessions"] {
         assert_eq!(server.get(path, &owner.token).status, 200, "{path}");
     }
+    // Problems name the path as it was asked for, prefix and all.
+    for prefix in ["", "/api", "/api/v1"] {
+        let path = format!("{prefix}/sessions/{}", "A".repeat(32));
+        let problem = server.get(&path, &owner.token).json();
+        assert_eq!(problem["instance"], path.as_str());
+    }
     for path in [
         "/api/api/sessions",
         "/sessions/",
@@ -110,17 +116,21 @@ fn a_stale_if_match_ends_nothing_and_names_the_stored_version() {
     let owner = server.log_in("999", "BackOffice");
     let till = server.log_in("1", "P01");
     let path = format!("/sessions/{}", till.id);
-    let delete = |tag: &str| {
+    let with = |name: &str, tag: &str| {
         let headers = vec![
             (
                 "Authorization".to_owned(),
                 format!("Bearer {}", owner.token),
             ),
-            ("If-Match".to_owned(), tag.to_owned()),
+            (name.to_owned(), tag.to_owned()),
         ];
         server.send("DELETE", &path, &headers, &Value::Null)
     };
+    let delete = |tag: &str| with("If-Match", tag);
 
+    let refused = with("If-None-Match", "*");
+    assert_eq!(refused.status, 412, "{}", refused.text);
+    assert_eq!(refused.json()["resource"]["version"], 1);
     for tag in ["\"7\"", "W/\"1\"", "\"x\""] {
         let refused = delete(tag);
         assert_eq!(refused.status, 412, "{tag}");

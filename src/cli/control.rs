@@ -149,6 +149,10 @@ async fn one(stream: UnixStream, app: &App<SledStore>) -> std::io::Result<()> {
     BufReader::new(read.take(LINE_BYTES_MAX))
         .read_line(&mut line)
         .await?;
+    // Somebody looked whether a server is running.
+    if line.is_empty() {
+        return Ok(());
+    }
     let done = match serde_json::from_str::<Request>(&line) {
         Ok(request) => operate::carry_out(app, request).await,
         Err(error) => Err(Failure::new(Exit::Usage, format!("not a request: {error}"))),

@@ -27,24 +27,33 @@ pub(super) fn filter<S: Store>(
     shared: &Arc<Shared<S>>,
 ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<S> {
     let shared = Arc::clone(shared);
-    let id = |path: FullPath| {
-        let id = session_id(path.as_str()).ok_or_else(warp::reject::not_found);
-        std::future::ready(id)
+    let asked = |path: FullPath| {
+        let asked = match session_id(path.as_str()) {
+            Some(id) => Ok(Asked { id, path }),
+            None => Err(warp::reject::not_found()),
+        };
+        std::future::ready(asked)
     };
     warp::get()
-        .and(warp::path::full().and_then(id))
+        .and(warp::path::full().and_then(asked))
         .and(warp::header::value("authorization"))
         .and(warp::header::optional::<Preferred>("accept-language"))
         .and(usual())
-        .then(move |id, authorization, preferred: Option<Preferred>| {
+        .then(move |asked, authorization, preferred: Option<Preferred>| {
             let shared = Arc::clone(&shared);
             answer(
                 shared,
-                id,
+                asked,
                 authorization,
                 preferred.and_then(|preferred| preferred.0),
             )
         })
+}
+
+/// Which session, under which path as received.
+struct Asked {
+    id: SessionId,
+    path: FullPath,
 }
 
 /// Nothing that the table must look at.
@@ -63,7 +72,7 @@ fn session_id(path: &str) -> Option<SessionId> {
 
 async fn answer<S: Store>(
     shared: Arc<Shared<S>>,
-    id: SessionId,
+    Asked { id, path }: Asked,
     authorization: HeaderValue,
     preferred: Option<Language>,
 ) -> Response {
@@ -74,7 +83,7 @@ async fn answer<S: Store>(
             .session(wire::session(&session), session.version),
         Err(error) => {
             let language = preferred.unwrap_or(shared.settings.default_language);
-            shared.problem(&error, language, &format!("/sessions/{id}"))
+            shared.problem(&error, language, path.as_str())
         }
     }
 }

@@ -147,7 +147,16 @@ const SLOVAK: &[(&str, &str)] = &[
     ("No room on the disk", "Na disku nie je miesto"),
     // Validation: bodies.
     ("is required", "je povinné"),
-    ("is taken", "je už obsadené"),
+    ("is already taken", "je už obsadené"),
+    (
+        "names the unknown device '{}'",
+        "uvádza neznáme zariadenie '{}'",
+    ),
+    ("names the unknown role '{}'", "uvádza neznámu rolu '{}'"),
+    (
+        "takes the last active administrator with a password away",
+        "by odobralo posledného aktívneho správcu s heslom",
+    ),
     ("is given more than once", "je uvedené viackrát"),
     ("must be text", "musí byť text"),
     ("must be true or false", "musí byť true alebo false"),
@@ -190,6 +199,74 @@ const SLOVAK: &[(&str, &str)] = &[
         "musí mať 1 až 64 znakov z A-Z a-z 0-9 . _ -",
     ),
     ("is not the password", "nie je platné heslo"),
+    // Validation: queries.
+    (
+        "is not a member that can be filtered by",
+        "nie je položka, podľa ktorej možno filtrovať",
+    ),
+    ("is not a known parameter", "nie je známy parameter"),
+    (
+        "names '{}', which is not a member that can be sorted by",
+        "uvádza '{}', čo nie je položka, podľa ktorej možno triediť",
+    ),
+    (
+        "has a sort direction other than 'asc' and 'desc'",
+        "má iný smer triedenia než 'asc' a 'desc'",
+    ),
+    (
+        "asks for one key both ascending and descending",
+        "žiada jeden kľúč vzostupne aj zostupne",
+    ),
+    (
+        "is not valid percent-encoding",
+        "nie je platné percentové kódovanie",
+    ),
+    ("is not valid UTF-8", "nie je platné UTF-8"),
+    ("must be given only once", "smie byť uvedené iba raz"),
+    (
+        "must be a whole number, 0 or greater",
+        "musí byť celé číslo, 0 alebo väčšie",
+    ),
+    ("must be 'true' or 'false'", "musí byť 'true' alebo 'false'"),
+    ("must be a time such as {}", "musí byť čas, napríklad {}"),
+    ("has a quote that is not closed", "má neuzavretú úvodzovku"),
+    (
+        "has text behind a closing quote",
+        "má text za uzatváracou úvodzovkou",
+    ),
+    (
+        "has an operator with a wrong number of arguments",
+        "má operátor s nesprávnym počtom argumentov",
+    ),
+    (
+        "has an operator that does not fit the kind of its values",
+        "má operátor, ktorý sa nehodí k druhu hodnôt",
+    ),
+    (
+        "has an operator whose argument must not be empty",
+        "má operátor, ktorého argument nesmie byť prázdny",
+    ),
+    (
+        "goes beyond the number of operations a query may have",
+        "prekračuje počet operácií, ktoré dopyt smie mať",
+    ),
+    (
+        "lists more values than an operation may have",
+        "uvádza viac hodnôt, než operácia smie mať",
+    ),
+    (
+        "must be empty: there is nothing to include",
+        "musí byť prázdne: nie je čo pripojiť",
+    ),
+    (
+        "is not a cursor of this server",
+        "nie je kurzor tohto servera",
+    ),
+    (
+        "belongs to another filter or sort",
+        "patrí k inému filtru alebo triedeniu",
+    ),
+    ("can not stand beside $skip", "nesmie stáť vedľa $skip"),
 ];
 
 #[cfg(test)]
@@ -222,6 +299,29 @@ mod tests {
         let said = Language::Slovak.say("must have at least 8 characters");
         assert_eq!(said, "musí mať aspoň 8 znakov");
         assert_eq!(Language::English.say("is required"), "is required");
+    }
+
+    /// The sentences in the `#[error("...")]` lines of a source, from the enum
+    /// of this name on, with `x` for what is filled in.
+    fn sentences(source: &'static str, name: &str) -> Vec<String> {
+        let at = source.find(&format!("enum {name}"));
+        let source = &source[at.expect("the enum is there")..];
+        let lines = source.lines().map(str::trim);
+        let texts = lines.filter_map(|line| line.strip_prefix("#[error(\"")?.strip_suffix("\")]"));
+        texts.map(|text| text.replace("{0}", "x")).collect()
+    }
+
+    #[test]
+    fn every_sentence_about_a_query_or_a_name_has_a_translation() {
+        let queries = sentences(include_str!("../ndata/error.rs"), "Fault");
+        let names = sentences(include_str!("../model/name.rs"), "NameError");
+        assert!(
+            queries.len() > 20 && names.len() > 4,
+            "the sources are read"
+        );
+        for sentence in queries.into_iter().chain(names) {
+            assert_ne!(Language::Slovak.say(&sentence), sentence);
+        }
     }
 
     #[test]

@@ -147,6 +147,10 @@ pub(super) fn look_at_head(
     if second.is_some() || (first.is_none() && version >= Version::HTTP_11) {
         return Err(ApiError::Unreadable("Exactly one Host header is needed."));
     }
+    // `host:port`, as CONNECT has it, names nothing that is here.
+    if uri.path_and_query().is_none() {
+        return Err(ApiError::Unreadable("The address has no path."));
+    }
     let length = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
     if length > URI_BYTES_MAX {
         return Err(ApiError::UriTooLong);

@@ -45,17 +45,25 @@ impl<S: Store> App<S> {
         } else {
             EndReason::Revoked
         };
+        let stale = |version| {
+            ServiceError::PreconditionFailed(Stored {
+                resource: "session",
+                name: id.to_string(),
+                id: Some(id.to_string()),
+                version: Some(version),
+            })
+        };
+        // `If-None-Match: *` asks that there be none to end.
+        if if_match.create_only {
+            let session = self.find_session(caller, id).await?;
+            return Err(stale(if own { caller.before } else { session.version }));
+        }
         let ended = self
             .store
             .end(id, if_match, own, reason, caller.author(), self.now())
             .await;
         ended.map_err(|error| match error {
-            StoreError::Stale(version) => ServiceError::PreconditionFailed(Stored {
-                resource: "session",
-                name: id.to_string(),
-                id: Some(id.to_string()),
-                version: Some(version),
-            }),
+            StoreError::Stale(version) => stale(version),
             error => error.into(),
         })
     }
