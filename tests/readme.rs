@@ -26,12 +26,15 @@ fn blocks(text: &str, word: &str) -> Vec<String> {
         .collect()
 }
 
-fn demo() -> Server {
+/// A demo server, and the folder its own folder lies in.
+fn demo() -> (Server, tempfile::TempDir) {
+    let scratch = tempfile::tempdir().expect("a temporary folder");
     let mut command = support::binary();
     command
-        .current_dir(std::env::temp_dir())
+        .current_dir(scratch.path())
+        .env("TMPDIR", scratch.path())
         .args(["serve", "--demo", "--listen", "127.0.0.1:0"]);
-    Server::start(command)
+    (Server::start(command), scratch)
 }
 
 fn bash(script: &str) -> String {
@@ -47,7 +50,7 @@ fn bash(script: &str) -> String {
 
 #[test]
 fn the_four_calls_show_one_session_from_login_to_refusal() {
-    let server = demo();
+    let (server, _scratch) = demo();
     let text = readme();
     let session = &blocks(&text, "curl")[0];
     assert_eq!(session.matches("curl ").count(), 4, "four calls: {session}");
@@ -68,7 +71,7 @@ fn the_four_calls_show_one_session_from_login_to_refusal() {
 
 #[test]
 fn every_other_curl_line_of_the_readme_works_too() {
-    let server = demo();
+    let (server, _scratch) = demo();
     for block in blocks(&readme(), "curl").iter().skip(1) {
         bash(&block.replace(DOCUMENTED, &server.address));
     }

@@ -160,6 +160,7 @@ fn open_failure(error: OpenError) -> Failure {
     let exit = match &error {
         OpenError::Locked { .. } => Exit::Temporary,
         OpenError::Newer { .. } | OpenError::Damaged { .. } => Exit::Data,
+        OpenError::NoDirectory { .. } => Exit::Config,
         OpenError::Io(_) => Exit::Io,
     };
     Failure::new(exit, error)

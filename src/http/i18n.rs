@@ -182,7 +182,7 @@ const SLOVAK: &[(&str, &str)] = &[
     ),
     (
         "must have at least {} characters",
-        "musí mať aspoň {} znakov",
+        "najmenší počet znakov je {}",
     ),
     ("must have at most {} bytes", "smie mať najviac {} bajtov"),
     (
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn sentences_keep_their_numbers_in_translation() {
         let said = Language::Slovak.say("must have at least 8 characters");
-        assert_eq!(said, "musí mať aspoň 8 znakov");
+        assert_eq!(said, "najmenší počet znakov je 8");
         assert_eq!(Language::English.say("is required"), "is required");
     }
 

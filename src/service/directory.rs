@@ -72,7 +72,6 @@ impl<S: Store> App<S> {
         precondition: Precondition,
     ) -> Result<(Arc<User>, bool), ServiceError> {
         if let Some(password) = new.password {
-            self.look_at_new_password("password", &password)?;
             // Hashing is dear: what is refused anyway is refused before it. The
             // decision that counts is made again when the change is written.
             let directory = self.store.directory().await;
@@ -82,6 +81,7 @@ impl<S: Store> App<S> {
                 input: input.clone(),
             };
             directory.decide(&dry, &precondition, &actor)?;
+            self.look_at_new_password("password", &password)?;
             input.password = Some(self.hashing.hash(new.peer, password).await?);
         }
         let change = DirectoryChange::PutUser { mode, id, input };

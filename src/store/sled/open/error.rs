@@ -39,6 +39,14 @@ pub enum OpenError {
         /// What is wrong.
         why: String,
     },
+    /// Something else has its name.
+    #[error(
+        "data_dir: {} is no directory; name another one with --data-dir", .dir.display()
+    )]
+    NoDirectory {
+        /// What was to be the data directory.
+        dir: PathBuf,
+    },
     /// The disk refused.
     #[error("data_dir: {0}; see that the directory can be written and the disk has room")]
     Io(#[from] std::io::Error),

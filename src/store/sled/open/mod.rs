@@ -90,6 +90,10 @@ fn make_dir(dir: &Path) -> Result<(), OpenError> {
     if dir.is_dir() {
         return Ok(());
     }
+    if dir.exists() {
+        let dir = dir.to_owned();
+        return Err(OpenError::NoDirectory { dir });
+    }
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
