@@ -7,7 +7,7 @@
 use super::at;
 use super::history::Action;
 use super::side::{Answer, Call, Side, State, Told};
-use crate::model::{Session, Timestamp, Version};
+use crate::model::{Session, SessionId, Timestamp, Version};
 use crate::ndata::SessionMember;
 use crate::store::{Rules, SessionPage, Store, StoreError, Swept};
 
@@ -63,6 +63,24 @@ pub(crate) fn compare<A: Store, B: Store>(
         }
     }
     Ok(())
+}
+
+/// Runs a history on one store alone, whatever it answers; the sessions whose
+/// ending was answered.
+pub(crate) fn run<S: Store>(history: &[Action], store: S) -> Vec<SessionId> {
+    let mut side = Side::new(store);
+    let mut now = at(0);
+    let mut ended = Vec::new();
+    for (step, action) in history.iter().enumerate() {
+        if let Action::Pass { millis } = action {
+            now = at(now.as_millis() - at(0).as_millis() + millis);
+        }
+        let told = side.carry_out(Call { action, step, now });
+        if let Answer::Ended(session) = told.answer {
+            ended.push(session.id);
+        }
+    }
+    ended
 }
 
 /// As [`compare`], for a test to fail with.

@@ -126,7 +126,10 @@ fn begin(
     if new.password_seen.is_some() && new.password_seen != principal.user.password {
         return answer(reply, Err(StoreError::Denied));
     }
-    if shared.table.get(new.id).is_some() {
+    // An id that has ended may still have its record behind a fence, and never
+    // lives again.
+    let is_known = shared.table.get(new.id).is_some();
+    if is_known || shared.table.reason(new.id, now).is_some() {
         return answer(reply, Err(StoreError::Unknown));
     }
     if shared.pulse.full() {

@@ -11,7 +11,7 @@ pub struct Record {
     /// the last write; memory may be ahead.
     pub session: Session,
     /// No version above this was or will be given before the next write of the
-    /// record: after an unclean stop the session goes on from here.
+    /// record: after an unclean stop the session goes on from the next.
     pub ceiling: Version,
     /// The number of the commit that began it. A fence with a higher number
     /// ends it.

@@ -29,20 +29,21 @@ impl Ballast {
         }
     }
 
-    /// Lays the ballast down if it is not there and there is ample room. A disk
-    /// that can not reserve blocks goes without.
-    pub fn restore(&self) {
+    /// Lays the ballast down if it is not there and there is ample room; answers
+    /// whether it lies. A disk that can not reserve blocks goes without.
+    pub fn restore(&self) -> bool {
         let whole = std::fs::metadata(&self.path).is_ok_and(|meta| meta.len() == BALLAST_BYTES);
         let ample = free_bytes(&self.path.with_file_name(""))
             .is_none_or(|free| free > 2 * (RESERVE_BYTES + BALLAST_BYTES));
         if whole || !ample {
-            return;
+            return whole;
         }
         let laid = base::private_file(&self.path).and_then(|file| reserve(&file));
-        if let Err(error) = laid {
+        if let Err(error) = &laid {
             let _ = std::fs::remove_file(&self.path);
             tracing::debug!(target: "store", %error, "no ballast on this disk");
         }
+        laid.is_ok()
     }
 
     /// Gives the ballast's room back to the disk.

@@ -259,8 +259,8 @@ impl Drop for SledStore {
 impl Store for SledStore {
     async fn check(&self, access: Access, now: Timestamp) -> Result<Checked, StoreError> {
         let table = &self.shared.table;
+        let mut can_write = !self.shared.pulse.read_only();
         loop {
-            let can_write = !self.shared.pulse.read_only();
             match table.check(&access, now, can_write) {
                 CheckOutcome::Live { session, before } => {
                     let identity = &session.identity;
@@ -276,11 +276,10 @@ impl Store for SledStore {
                 }
                 CheckOutcome::NotLive => return Err(self.not_live(access.id, now)),
                 CheckOutcome::MustWrite => {
-                    match self.submit(|reply| Op::Write(access.id, reply)).await {
-                        // Written, or no longer writable: look again.
-                        Ok(()) | Err(StoreError::ReadOnly | StoreError::Unknown) => {}
-                        Err(error) => return Err(error),
-                    }
+                    // Checks go on while nothing can be written, also while the
+                    // store stops: asked again, memory answers.
+                    let written = self.submit(|reply| Op::Write(access.id, reply)).await;
+                    can_write = written.is_ok();
                 }
             }
         }
@@ -415,7 +414,7 @@ fn note_start<D: Disk>(disk: &mut D, head: &Head, clean: bool) -> std::io::Resul
 }
 
 /// Parts the records that a durable fence has ended from the live ones. Those
-/// written before `exact_from` go on from their ceiling; after an unclean stop
+/// written before `exact_from` go on above their ceiling; after an unclean stop
 /// (`None`) all do.
 fn behind_fences(
     sessions: Vec<Record>,
@@ -446,7 +445,7 @@ fn behind_fences(
             continue;
         }
         if exact_from.is_none_or(|from| record.written < from) {
-            record.session.version = record.ceiling;
+            record.session.version = record.ceiling.next();
         }
         live.push(record);
     }

@@ -142,12 +142,14 @@ impl<D: Disk> Writer<D> {
             self.shared.pulse.idle();
             return;
         }
+        // Also for the sweep, which comes by when nobody logs in: health shows it.
+        self.look_at_room();
         if let Op::Sweep(now, max, reply) = first {
             let _ = reply.send(self.sweep(now, max));
             self.shared.pulse.idle();
             return;
         }
-        self.look_at_room();
+        self.note_time(&first);
         let mut batch = self.batch();
         let mut taken = Taken::default();
         let mut finishes = Vec::new();
@@ -166,6 +168,7 @@ impl<D: Disk> Writer<D> {
             }
         }
         if !finishes.is_empty() {
+            batch.set_mark(self.now, false);
             self.write(batch, finishes);
         }
         self.shared.pulse.idle();
@@ -354,6 +357,8 @@ impl<D: Disk> Writer<D> {
     /// disk does it get the mark that lets versions go on without a jump.
     fn close(&mut self, flush: Duration) {
         let started = Instant::now();
+        // Requests that were not drained may still be at work.
+        self.shared.table.seal();
         while !self.shared.pulse.read_only() && started.elapsed() < flush {
             if !self.fenced.is_empty() {
                 self.archive_fenced();

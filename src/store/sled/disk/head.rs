@@ -34,7 +34,7 @@ pub struct Stored {
     /// Whether everything in memory was on the disk when this was written.
     pub clean: bool,
     /// The first group after the last unclean stop. A session written before it
-    /// goes on from its ceiling, also after later clean stops: versions above
+    /// goes on above its ceiling, also after later clean stops: versions above
     /// the one on the disk may have been given.
     pub exact_from: u64,
     /// Whether there has ever been a user.

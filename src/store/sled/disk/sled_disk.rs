@@ -13,7 +13,7 @@ use sled::{Db, IVec, Transactional, Tree};
 
 use super::{Batch, Disk, Head, Room};
 use crate::model::Timestamp;
-use crate::store::sled::base::BaseFiles;
+use crate::store::sled::base::{Base, BaseFiles};
 use crate::store::sled::keys;
 use crate::store::sled::room::{self, Ballast};
 use crate::store::sled::side::Side;
@@ -31,6 +31,8 @@ pub struct SledDisk {
     side: Side,
     base: BaseFiles,
     ballast: Ballast,
+    /// Whether the ballast was given up and is to be laid again.
+    gave_ballast: bool,
     /// Leaves the sync out, so that the power-cut test has something to find.
     no_sync: bool,
     /// No other process opens the directory while this is held.
@@ -156,6 +158,7 @@ impl SledDisk {
             side,
             base,
             ballast,
+            gave_ballast: false,
             no_sync: false,
             _lock: lock,
         })
@@ -171,7 +174,7 @@ impl SledDisk {
     /// writes the group unless it is already there.
     fn write_with_ballast(&mut self, batch: &Batch) -> io::Result<()> {
         tracing::error!(target: "store", "the disk is full; the reserve is given up for this group");
-        self.ballast.release()?;
+        self.give_ballast()?;
         let db_dir = Self::db_dir(&self.dir);
         self.trees = {
             // sled holds a lock on its file until the last handle is gone.
@@ -180,11 +183,30 @@ impl SledDisk {
             Trees::open(&db_dir).map_err(as_io)?
         };
         self.file = db_file(&self.dir)?;
-        if self.trees.stored_commit()? == Some(batch.commit()) {
+        let stored = self.trees.stored_commit()?;
+        if stored == Some(batch.commit()) {
             return Ok(());
+        }
+        if stored.is_some_and(|stored| stored + 1 != batch.commit()) {
+            return Err(io::Error::other("groups are missing after a full disk"));
         }
         self.trees.write(batch)?;
         self.flush()
+    }
+
+    fn give_ballast(&mut self) -> io::Result<()> {
+        self.gave_ballast = true;
+        self.ballast.release()
+    }
+
+    fn write_base(&mut self, base: &Base) -> io::Result<()> {
+        match self.base.write(base) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                self.give_ballast()?;
+                self.base.write(base)
+            }
+            done => done,
+        }
     }
 
     fn flush(&self) -> io::Result<()> {
@@ -228,7 +250,10 @@ impl Disk for SledDisk {
             self.file.sync_data()?;
         }
         if let Some(base) = &batch.base {
-            self.base.write(base)?;
+            self.write_base(base)?;
+        }
+        if self.gave_ballast {
+            self.gave_ballast = !self.ballast.restore();
         }
         self.side.note(batch.commit(), batch.head().epoch())
     }

@@ -77,6 +77,12 @@ pub fn open(dir: &Path, wall: Timestamp) -> Result<Loaded, OpenError> {
         opening.notices.push(Notice::BaseDamaged);
     }
     if !SledDisk::db_dir(dir).exists() {
+        let nothing_left = opening.base.is_none() && (damaged > 0 || seen.commit > 0);
+        if nothing_left {
+            // There was a shop here: it is not taken for a new one.
+            let why = "the database is missing".to_owned();
+            return opening.damaged(why, None);
+        }
         return opening.without_database();
     }
     match trees::open(dir, wall, &mut opening.notices)? {
@@ -218,6 +224,12 @@ impl Opening {
 
     /// The database can not be trusted.
     fn damaged(mut self, why: String, contents: Option<Contents>) -> Result<Loaded, OpenError> {
+        let base = self.set_aside(why, contents)?;
+        self.begin_anew(base)
+    }
+
+    /// Moves the database to quarantine; answers the best base to begin with.
+    fn set_aside(&mut self, why: String, contents: Option<Contents>) -> Result<Base, OpenError> {
         let from_db = contents.and_then(|contents| {
             let head = contents.head.as_ref()?;
             contents.directory_fits(head).then(|| {
@@ -231,7 +243,10 @@ impl Opening {
             (Some(base), Some((from_db, _))) if from_db.commit > base.commit => from_db,
             (Some(base), _) => base,
             (None, Some((from_db, _))) => from_db,
-            (None, None) => return Err(OpenError::Damaged { dir: self.dir, why }),
+            (None, None) => {
+                let dir = self.dir.clone();
+                return Err(OpenError::Damaged { dir, why });
+            }
         };
         let mut base = best;
         if let Some((_, head)) = from_db {
@@ -240,10 +255,12 @@ impl Opening {
             base.mark = base.mark.max(head.mark().as_millis());
         }
         quarantine::refuse_without_room(&self.dir)?;
+        // A stop behind the move finds this and nothing else.
+        self.files.write(&base)?;
         let place = quarantine::move_database(&self.dir, self.wall)?;
         tracing::error!(target: "store", %why, place = %place.display(), "the database can not be trusted");
         self.notices.push(Notice::Quarantined { place, why });
-        self.begin_anew(base)
+        Ok(base)
     }
 
     /// A new database with the users, devices and roles of `base`, and no

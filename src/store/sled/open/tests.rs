@@ -154,6 +154,61 @@ fn a_lost_database_is_built_again_from_the_base_file() {
     assert_eq!((again.head.epoch(), again.notices.len()), (epoch, 0));
 }
 
+/// Only the database still knows the directory, and the start stops between
+/// its move and the new one.
+#[test]
+fn a_stop_between_quarantine_and_new_database_loses_nobody() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (_, head) = filled(dir.path());
+    for name in ["base.1", "base.2"] {
+        std::fs::remove_file(dir.path().join(name)).expect("removed");
+    }
+    let (side, seen) = Side::open(&dir.path().join("side")).expect("opens");
+    let trees = Trees::open(&SledDisk::db_dir(dir.path())).expect("opens");
+    let contents = read::all(&trees).expect("whole");
+    drop(trees);
+    let mut opening = Opening {
+        dir: dir.path().to_owned(),
+        wall: WALL,
+        lock: lock(dir.path()).expect("free"),
+        side,
+        seen,
+        files: BaseFiles::find(dir.path()).expect("readable").files,
+        base: None,
+        notices: Vec::new(),
+    };
+    opening
+        .set_aside("the test says so".to_owned(), Some(contents))
+        .expect("moved");
+    drop(opening);
+
+    let loaded = open(dir.path(), WALL).expect("opens");
+
+    assert_eq!(loaded.directory.roles().count(), 1);
+    assert_eq!(loaded.sessions, []);
+    assert!(loaded.head.epoch() > head.epoch());
+    assert!(loaded.head.commit() > head.commit());
+    assert_eq!(loaded.installation, *head.installation);
+}
+
+#[test]
+fn a_place_where_a_shop_was_lost_is_not_taken_for_a_new_one() {
+    for damage in ["cut", "gone"] {
+        let dir = tempfile::tempdir().expect("a folder");
+        filled(dir.path());
+        std::fs::remove_dir_all(dir.path().join("db")).expect("removed");
+        for name in ["base.1", "base.2"] {
+            let path = dir.path().join(name);
+            match damage {
+                "cut" => std::fs::write(path, "TILL").expect("written"),
+                _ => std::fs::remove_file(path).expect("removed"),
+            }
+        }
+        let opened = open(dir.path(), WALL);
+        assert!(matches!(opened, Err(OpenError::Damaged { .. })), "{damage}");
+    }
+}
+
 #[test]
 fn a_lost_base_file_is_written_again_from_the_database() {
     let dir = tempfile::tempdir().expect("a folder");

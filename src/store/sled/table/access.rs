@@ -1,6 +1,8 @@
 //! What requests do with one session: check it, find it, and wait for a
 //! conditional change of it.
 
+use std::sync::atomic::Ordering;
+
 use super::entry::{Entry, Standing, State};
 use super::shard::Slot;
 use super::{CheckOutcome, Table};
@@ -30,6 +32,8 @@ impl Table {
                 if can_write {
                     return CheckOutcome::MustWrite;
                 }
+                // Written as soon as that is possible again.
+                self.note_dirty(slot, &mut state);
             }
             let before = Version(state.version);
             if access.touch && !self.count_access(slot, entry, &mut state, now) && can_write {
@@ -118,6 +122,15 @@ impl Table {
         });
     }
 
+    /// From the return of this call on accesses are answered without moving
+    /// `_v` and `lastAccessAt`: the store stops, and what is counted after its
+    /// last write would be given out once more after the next start.
+    pub fn seal(&self) {
+        self.is_sealed.store(true, Ordering::Release);
+        // An access that has not seen it still holds its shard for reading.
+        self.shards.iter().for_each(|shard| drop(shard.write()));
+    }
+
     /// Whether the session may be used at `now`.
     pub(super) fn is_live(&self, entry: &Entry, state: &State, now: Timestamp) -> bool {
         state.standing == Standing::Listed
@@ -128,6 +141,9 @@ impl Table {
     /// Counts an access, at once or after the conditional change at work;
     /// `false` if no version is left.
     fn count_access(&self, slot: Slot, entry: &Entry, state: &mut State, now: Timestamp) -> bool {
+        if self.is_sealed.load(Ordering::Acquire) {
+            return true;
+        }
         if state.is_pinned {
             let mut pins = self.pins.lock();
             let held = pins.entry(entry.id).or_default();

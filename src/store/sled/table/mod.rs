@@ -7,7 +7,7 @@
 
 use std::hash::BuildHasher;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use foldhash::quality::RandomState;
@@ -98,6 +98,8 @@ pub struct Table {
     reasons: Reasons,
     /// Long scans at work.
     scans: AtomicUsize,
+    /// No access is counted any more.
+    is_sealed: AtomicBool,
 }
 
 /// Accesses of a pinned session.
@@ -127,6 +129,7 @@ impl Table {
             pins: Mutex::default(),
             reasons: Reasons::default(),
             scans: AtomicUsize::new(0),
+            is_sealed: AtomicBool::new(false),
         }
     }
 

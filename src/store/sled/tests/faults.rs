@@ -11,7 +11,7 @@ use crate::store::sled::verify;
 
 /// How a call goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
+pub(super) enum Fault {
     /// It fails and nothing has happened.
     Before,
     /// It fails after the work was done.
@@ -21,11 +21,11 @@ enum Fault {
 }
 
 /// A disk whose N-th call goes wrong.
-struct Faulty {
-    disk: SledDisk,
-    calls: u32,
-    at: u32,
-    fault: Fault,
+pub(super) struct Faulty {
+    pub(super) disk: SledDisk,
+    pub(super) calls: u32,
+    pub(super) at: u32,
+    pub(super) fault: Fault,
 }
 
 impl Faulty {
@@ -239,18 +239,18 @@ fn a_call_that_panics_leaves_one_doubt_and_no_lie() {
     every_call(Fault::Panic);
 }
 
-/// A disk that does not answer until it is told to.
-struct Hanging {
-    disk: SledDisk,
-    go_on: Receiver<()>,
-    calls: u32,
+/// A disk whose N-th group is not answered until it is told to.
+pub(super) struct Hanging {
+    pub(super) disk: SledDisk,
+    pub(super) go_on: Receiver<()>,
+    pub(super) calls: u32,
+    pub(super) at: u32,
 }
 
 impl Disk for Hanging {
     fn commit(&mut self, batch: &Batch) -> io::Result<()> {
         self.calls += 1;
-        // The first is the note of the start, the second the shop.
-        if self.calls == 4 {
+        if self.calls == self.at {
             self.go_on.recv().expect("the test tells");
         }
         self.disk.commit(batch)
@@ -283,6 +283,8 @@ fn while_the_disk_hangs_checks_go_on_and_changes_are_refused() {
         disk,
         go_on,
         calls: 0,
+        // The first is the note of the start, the second the shop.
+        at: 4,
     });
     let store = std::sync::Arc::new(opened.expect("opens").store);
     let (till, late) = (SessionId::draw(), SessionId::draw());
@@ -302,6 +304,13 @@ fn while_the_disk_hangs_checks_go_on_and_changes_are_refused() {
         );
         assert_eq!(begin(&store, late, "b", "P02").await, Err(StoreError::Busy));
         assert!(store.health().stalled.is_some());
+        // The first use of a token would be written before the answer.
+        let access = Access {
+            id: till,
+            jti_head: Some(0),
+            touch: true,
+        };
+        assert!(store.check(access, NOW).await.is_ok());
 
         tell.send(()).expect("the writer waits");
         assert_eq!(ending.await.expect("ends"), Ok(()));

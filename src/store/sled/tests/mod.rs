@@ -13,6 +13,8 @@ use crate::store::{Access, NewSession, Refresh, Rules, Store, StoreError};
 
 mod faults;
 mod groups;
+mod room;
+mod stops;
 mod twins;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);

@@ -8,14 +8,15 @@ use parking_lot::Mutex;
 use proptest::prelude::*;
 
 use super::NOW;
+use super::faults::{Fault, Faulty};
 use crate::model::Timestamp;
-use crate::store::Rules;
 use crate::store::conformance::history::{self, history};
 use crate::store::conformance::on_store;
-use crate::store::conformance::twins::{Likeness, assert_same};
+use crate::store::conformance::twins::{self, Likeness, assert_same};
 use crate::store::memory::MemoryStore;
 use crate::store::sled::disk::{Batch, Disk, Head, Room, SledDisk};
 use crate::store::sled::{SledStore, verify};
+use crate::store::{Rules, Store};
 
 /// Stores in subfolders of one folder that goes with the factory.
 fn factory() -> impl Fn(Rules) -> SledStore {
@@ -134,5 +135,25 @@ proptest! {
         };
         assert_same(&rules, &actions, stores, restart, Likeness::VersionsGrow);
         assert_whole(&place(kills));
+    }
+
+    #[test]
+    fn after_a_history_with_a_failed_write_the_disk_fits_and_what_ended_stays_ended(
+        actions in history(40),
+        at in 5_u32..90,
+        after in any::<bool>(),
+    ) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let rules = history::rules();
+        let loaded = crate::store::sled::open::open(dir.path(), NOW).expect("opens");
+        let fault = if after { Fault::After } else { Fault::Before };
+        // Behind the note of the start and the shop, two calls each.
+        let opened = SledStore::with(loaded, rules.clone(), |disk| Faulty { disk, calls: 0, at, fault });
+        let ended = twins::run(&actions, opened.expect("opens").store);
+        assert_whole(dir.path());
+        let store = open(dir.path(), &rules);
+        for id in ended {
+            assert!(super::block_on(store.tokens(id, crate::store::conformance::at(0))).is_none());
+        }
     }
 }
