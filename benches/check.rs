@@ -83,7 +83,7 @@ fn main() {
     let logins = shop::log_in(&server.address, SESSIONS);
     server.stop();
     let tillgate = place.serve(Some(SERVER_CORE));
-    let first = Walk::new(&tillgate.address, &logins).run(&tillgate.address);
+    let first = Walk::new(&tillgate.address, &logins).first(&tillgate.address);
     say(&format!(
         "every session used for the first time in {:.1} s",
         first.as_secs_f64()

@@ -72,8 +72,8 @@ fn main() {
     let after_logins = cpu::resident(server.pid());
     let quiet = all_quiet(&server, &logins);
     let walk = Walk::new(&server.address, &logins);
-    let first = walk.run(&server.address);
-    let again = walk.run(&server.address);
+    let first = walk.first(&server.address);
+    let again = walk.again(&server.address);
     say(&format!(
         "every session used for the first time in {:.2} s, again in {:.2} s",
         first.as_secs_f64(),
@@ -180,7 +180,7 @@ fn all_busy(server: &Server, logins: &[Login], walk: &Walk) -> Vec<Cost> {
         asking.warm();
         for _ in 0..BUSY_ROUNDS {
             let started = Instant::now();
-            walk.run(&server.address);
+            walk.again(&server.address);
             asking.ask(BUSY_REQUESTS_MAX, started + BUSY_WITHIN);
         }
         say(&format!("asked the busy table: {query}"));

@@ -45,8 +45,6 @@ const CONNECTIONS_MAX: usize = 10_000;
 const FILES_RESERVED: u64 = 128;
 /// Bytes of a request's head.
 const HEADER_BYTES_MAX: usize = 32 * 1024;
-/// Headers of a request.
-const HEADERS_MAX: usize = 64;
 /// From the first stop to the end.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// How long to wait after an accept that the system refused.
@@ -316,7 +314,6 @@ fn http_1() -> http1::Builder {
         .auto_date_header(false)
         // A client may close its side behind the last request.
         .half_close(true)
-        .max_headers(HEADERS_MAX)
         .max_header_size(HEADER_BYTES_MAX)
         .max_buf_size(HEADER_BYTES_MAX);
     builder

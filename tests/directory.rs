@@ -313,7 +313,7 @@ fn what_is_wrong_is_said_in_slovak_to_who_reads_slovak() {
             "PUT",
             "/users/1",
             json!({"password": "x"}),
-            "musí mať aspoň 4 znakov",
+            "najmenší počet znakov je 4",
         ),
         (
             "GET",

@@ -355,7 +355,9 @@ fn everything<S: Store>(
                 body,
                 known,
             };
-            answer(Arc::clone(&shared), request)
+            // Boxed: it is five times the hot route, whose futures would be as
+            // large as this one and are moved several times.
+            Box::pin(answer(Arc::clone(&shared), request))
         })
         .recover(|_: warp::Rejection| {
             std::future::ready(Ok::<_, Infallible>(StatusCode::INTERNAL_SERVER_ERROR))

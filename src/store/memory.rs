@@ -262,7 +262,7 @@ impl Store for MemoryStore {
             session.last_access_at = session.last_access_at.max(now);
             session.version = before.next();
         }
-        tokens.used |= access.jti_head == Some(tokens.jti_head());
+        tokens.used |= tokens.generation > 0 && access.jti_head == Some(tokens.jti_head());
         let session = session.clone();
         let identity = &session.identity;
         let principal = state

@@ -91,8 +91,9 @@ pub enum StoreError {
     /// was written.
     #[error("the store is read-only until restarted")]
     ReadOnly,
-    /// The write failed or nobody can tell: it may be on the disk or not. An
-    /// ending counts from this instant on; a login is not visible.
+    /// The write failed or nobody can tell: it may be on the disk or not. Of a
+    /// write that failed, an ending counts from this instant on and a login is
+    /// not visible; one that still waits for the disk is decided there.
     #[error("the outcome of the write is unknown")]
     Unknown,
 }
@@ -136,7 +137,8 @@ pub struct TokenState {
     pub jti: [u8; 16],
     /// `iat` of the newest `tokenId`: the instant of login or refresh.
     pub issued_at: Timestamp,
-    /// Whether the newest `tokenId` was seen in a request.
+    /// Whether the newest `tokenId` was seen in a request. Kept once there was a
+    /// refresh: the token of a login has no predecessor that could be repeated.
     pub used: bool,
 }
 

@@ -35,6 +35,14 @@ pub struct Fenced {
     pub sessions: Vec<(Kept, EndReason, Timestamp)>,
 }
 
+impl From<Fence> for Fenced {
+    /// A fence that nothing was found behind yet.
+    fn from(fence: Fence) -> Self {
+        let sessions = Vec::new();
+        Self { fence, sessions }
+    }
+}
+
 /// What an operation comes to.
 pub enum Verdict {
     /// It is answered; nothing is written.

@@ -14,7 +14,6 @@ use tokio::sync::oneshot;
 
 use super::decide::Fenced;
 use super::disk::{Batch, Disk, Head};
-use super::fence::Fence;
 use super::op::{self, Op};
 use super::open::{Loaded, Notice, OpenError};
 use super::record::{Kept, Record};
@@ -116,12 +115,16 @@ impl SledStore {
             installation,
         } = loaded;
         let exact_from = clean.then_some(head.exact_from());
-        let (live, fenced) = behind_fences(sessions, fences, exact_from, &rules);
+        let mut fenced: VecDeque<Fenced> = fences.into_iter().map(Fenced::from).collect();
         let table = Table::new(rules.clone());
         if !clean {
             table.set_idle_grace(head.lag());
         }
-        table.load(live);
+        let count = sessions.len();
+        let revived = sessions
+            .into_iter()
+            .filter_map(|record| revive(record, &mut fenced, exact_from, &rules));
+        table.load(revived, count);
         table.set_applied(head.commit());
         for (id, reason, until) in reasons {
             table.remember(id, reason, until);
@@ -278,7 +281,8 @@ impl Store for SledStore {
                 CheckOutcome::MustWrite => {
                     // Checks go on while nothing can be written, also while the
                     // store stops: asked again, memory answers.
-                    let written = self.submit(|reply| Op::Write(access.id, reply)).await;
+                    // Boxed: rare, and as large as all the rest.
+                    let written = Box::pin(self.submit(|reply| Op::Write(access.id, reply))).await;
                     can_write = written.is_ok();
                 }
             }
@@ -413,43 +417,32 @@ fn note_start<D: Disk>(disk: &mut D, head: &Head, clean: bool) -> std::io::Resul
     Ok(batch.into_head())
 }
 
-/// Parts the records that a durable fence has ended from the live ones. Those
-/// written before `exact_from` go on above their ceiling; after an unclean stop
-/// (`None`) all do.
-fn behind_fences(
-    sessions: Vec<Record>,
-    fences: Vec<Fence>,
+/// A record of the disk as it goes into the table. One that a durable fence
+/// has ended goes to that fence instead. One written before `exact_from` goes
+/// on above its ceiling; after an unclean stop (`None`) all do.
+fn revive(
+    mut record: Record,
+    fenced: &mut VecDeque<Fenced>,
     exact_from: Option<u64>,
     rules: &Rules,
-) -> (Vec<Record>, VecDeque<Fenced>) {
-    let mut fenced: VecDeque<Fenced> = fences
-        .into_iter()
-        .map(|fence| Fenced {
-            fence,
-            sessions: Vec::new(),
-        })
-        .collect();
-    let mut live = Vec::with_capacity(sessions.len());
-    for mut record in sessions {
-        let behind = fenced.iter_mut().find_map(|fenced| {
-            let reason = fenced.fence.ends_session(&record.session, record.began)?;
-            Some((fenced, reason))
-        });
-        if let Some((fenced, reason)) = behind {
-            let session = &record.session;
-            let idle = rules.idle[session.identity.env.index()];
-            let (reason, at) = session
-                .lapsed(fenced.fence.at, idle)
-                .unwrap_or((reason, fenced.fence.at));
-            fenced.sessions.push((Kept::from(record), reason, at));
-            continue;
-        }
-        if exact_from.is_none_or(|from| record.written < from) {
-            record.session.version = record.ceiling.next();
-        }
-        live.push(record);
+) -> Option<Record> {
+    let behind = fenced.iter_mut().find_map(|fenced| {
+        let reason = fenced.fence.ends_session(&record.session, record.began)?;
+        Some((fenced, reason))
+    });
+    if let Some((fenced, reason)) = behind {
+        let session = &record.session;
+        let idle = rules.idle[session.identity.env.index()];
+        let (reason, at) = session
+            .lapsed(fenced.fence.at, idle)
+            .unwrap_or((reason, fenced.fence.at));
+        fenced.sessions.push((Kept::from(record), reason, at));
+        return None;
     }
-    (live, fenced)
+    if exact_from.is_none_or(|from| record.written < from) {
+        record.session.version = record.ceiling.next();
+    }
+    Some(record)
 }
 
 /// Merges touches into the order by last access until the store stops.

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::disk::{SledDisk, Trees, as_io};
 use super::keys;
 use super::open::{OpenError, read};
-use super::record::Record;
+use super::record::Records;
 
 /// What was found in a data directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub fn verify(dir: &Path) -> Result<Verified, OpenError> {
     Ok(verified)
 }
 
-fn indexes(trees: &Trees, sessions: &[Record], problems: &mut Vec<String>) {
+fn indexes(trees: &Trees, sessions: &Records, problems: &mut Vec<String>) {
     let by_last_access = sessions.iter().map(|record| {
         keys::instant_and_id(record.session.last_access_at, record.session.id).to_vec()
     });

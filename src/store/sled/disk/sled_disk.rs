@@ -19,7 +19,7 @@ use crate::store::sled::room::{self, Ballast};
 use crate::store::sled::side::Side;
 
 /// What sled may keep of its pages in memory: reads never go to it.
-const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The open database, its side file and its base files.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::base::{self, Base, BaseFiles, FoundBases};
 use super::disk::{Batch, Disk, Head, SledDisk};
 use super::fence::Fence;
-use super::record::Record;
+use super::record::Records;
 use super::side::{Seen, Side};
 use crate::model::{Directory, EndReason, SessionId, Timestamp};
 
@@ -35,7 +35,7 @@ pub struct Loaded {
     /// Whether the last stop left nothing in memory only.
     pub clean: bool,
     /// All sessions, in the order of their ids.
-    pub sessions: Vec<Record>,
+    pub sessions: Records,
     /// Why sessions ended whose tokens may still be shown.
     pub reasons: Vec<(SessionId, EndReason, Timestamp)>,
     /// Users, devices and roles.
@@ -305,7 +305,7 @@ impl Opening {
             head: batch.into_head(),
             // There are no sessions whose accesses could be missing.
             clean: true,
-            sessions: Vec::new(),
+            sessions: Records::default(),
             reasons: Vec::new(),
             directory,
             fences: Vec::new(),

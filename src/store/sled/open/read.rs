@@ -12,7 +12,7 @@ use crate::store::sled::digest::{self, Digest};
 use crate::store::sled::disk::{Head, Stored, Trees, as_io, meta_hash};
 use crate::store::sled::fence::Fence;
 use crate::store::sled::keys::{self, Meta};
-use crate::store::sled::record::Record;
+use crate::store::sled::record::Records;
 
 /// The named value that holds the installation's name for itself.
 pub const INSTALLATION: &str = "installation";
@@ -23,7 +23,7 @@ pub struct Contents {
     /// The last group; `None` when nothing was ever written.
     pub head: Option<Head>,
     /// All sessions, in the order of their ids.
-    pub sessions: Vec<Record>,
+    pub sessions: Records,
     /// Why sessions ended, and until when that is of use.
     pub reasons: Vec<(SessionId, EndReason, Timestamp)>,
     /// Users, devices, roles.
@@ -210,12 +210,8 @@ fn meta(trees: &Trees, names: &mut Names) -> Result<MetaTree, Unreadable> {
     Ok(read)
 }
 
-fn sessions(
-    trees: &Trees,
-    names: &mut Names,
-    found: &mut Digest,
-) -> Result<Vec<Record>, Unreadable> {
-    let mut sessions = Vec::new();
+fn sessions(trees: &Trees, names: &mut Names, found: &mut Digest) -> Result<Records, Unreadable> {
+    let mut sessions = Records::default();
     for entry in &trees.sessions {
         let (key, value) = entry?;
         let id = SessionId::from_bytes(&key)

@@ -9,6 +9,7 @@ use crate::model::{
     Session, UserName, Version,
 };
 use crate::store::sled::disk::Trees;
+use crate::store::sled::record::Record;
 
 const WALL: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -65,7 +66,7 @@ fn with_role(directory: &Directory, name: &str) -> Directory {
 }
 
 /// A directory with twenty sessions in ten groups, and a role.
-fn filled(dir: &Path) -> (Vec<Record>, Head) {
+fn filled(dir: &Path) -> (Records, Head) {
     let Loaded {
         mut disk,
         mut head,
@@ -88,7 +89,7 @@ fn filled(dir: &Path) -> (Vec<Record>, Head) {
         });
     }
     records.sort_by_key(|record| record.session.id);
-    (records, head)
+    (records.into_iter().collect(), head)
 }
 
 #[test]
@@ -128,7 +129,7 @@ fn a_database_behind_the_side_file_is_not_trusted() {
 
     let loaded = open(dir.path(), WALL).expect("opens");
 
-    assert_eq!(loaded.sessions, []);
+    assert!(loaded.sessions.is_empty());
     assert!(loaded.head.epoch() > head.epoch());
     assert!(loaded.head.commit() > head.commit() + 1);
     assert_eq!(loaded.directory.roles().count(), 1);
@@ -185,7 +186,7 @@ fn a_stop_between_quarantine_and_new_database_loses_nobody() {
     let loaded = open(dir.path(), WALL).expect("opens");
 
     assert_eq!(loaded.directory.roles().count(), 1);
-    assert_eq!(loaded.sessions, []);
+    assert!(loaded.sessions.is_empty());
     assert!(loaded.head.epoch() > head.epoch());
     assert!(loaded.head.commit() > head.commit());
     assert_eq!(loaded.installation, *head.installation);
@@ -351,7 +352,7 @@ fn one_flipped_bit_never_makes_a_silently_shorter_store() {
             assert_eq!(loaded.sessions, records);
             identical += 1;
         } else {
-            assert_eq!(loaded.sessions, []);
+            assert!(loaded.sessions.is_empty());
             anew += 1;
         }
     }

@@ -198,9 +198,14 @@ mod tests {
     /// A table with one session and its id; its newest token has a `jti` of
     /// zeros and was not seen yet.
     fn table() -> (Table, SessionId) {
+        refreshed(0)
+    }
+
+    /// A table with one session that was refreshed this often.
+    fn refreshed(generation: u32) -> (Table, SessionId) {
         let id = SessionId::draw();
         let tokens = TokenState {
-            generation: 0,
+            generation,
             refresh_sha256: [0; 32],
             salt: [0; 16],
             jti: [0; 16],
@@ -282,8 +287,20 @@ mod tests {
     }
 
     #[test]
-    fn the_first_use_of_the_newest_token_is_durable_before_the_answer() {
-        let (table, id) = table();
+    fn the_first_use_of_the_token_of_a_login_waits_for_nothing() {
+        let (table, id) = refreshed(0);
+        let access = Access {
+            id,
+            jti_head: Some(0),
+            touch: false,
+        };
+
+        assert_eq!(version_after(&table.check(&access, at(1), true)), Some(1));
+    }
+
+    #[test]
+    fn the_first_use_of_a_refreshed_token_is_durable_before_the_answer() {
+        let (table, id) = refreshed(1);
         let access = Access {
             id,
             jti_head: Some(0),

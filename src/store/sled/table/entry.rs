@@ -197,10 +197,12 @@ impl State {
         self.ceiling.max(self.version.saturating_add(reserve))
     }
 
-    /// Whether this token is the newest one and the disk does not know yet
-    /// that it is in use.
+    /// Whether this token is the newest one, came with a refresh, and the disk
+    /// does not know yet that it is in use. The token of a login forbids no
+    /// repeat of an earlier refresh, so its use is not kept.
     pub(super) fn is_first_use(&self, jti_head: Option<u64>) -> bool {
-        let newest = self.tokens.as_ref().map(TokenState::jti_head);
+        let refreshed = self.tokens.as_ref().filter(|tokens| tokens.generation > 0);
+        let newest = refreshed.map(TokenState::jti_head);
         !self.use_is_durable && jti_head.is_some() && jti_head == newest
     }
 

@@ -22,19 +22,19 @@ struct Keys {
 impl Table {
     /// Puts all these sessions into an empty table, as the disk has them. Of
     /// two with the same id the first counts.
-    pub fn load(&self, records: Vec<Record>) {
-        let each = records.len() / SHARDS;
+    /// `count` of them, about; each is dropped before the next is taken.
+    pub fn load(&self, records: impl IntoIterator<Item = Record>, count: usize) {
+        let each = count / SHARDS;
         for shard in &self.shards {
             shard.write().reserve(each + each / 8);
         }
-        let mut keys = Keys::with_capacity(records.len());
+        let mut keys = Keys::with_capacity(count);
         let mut orders = self.order.write();
-        for record in &records {
-            if let Some(slot) = self.load_one(record, &mut keys) {
+        for record in records {
+            if let Some(slot) = self.load_one(&record, &mut keys) {
                 orders.members.set(slot);
             }
         }
-        drop(records);
         keys.sort_into(&mut orders);
     }
 

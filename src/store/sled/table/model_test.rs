@@ -141,7 +141,8 @@ impl Model {
         }
         let known = &mut self.sessions[at];
         let record = &mut known.kept.record;
-        let newest = record.tokens.map(|tokens| tokens.jti_head());
+        let refreshed = record.tokens.filter(|tokens| tokens.generation > 0);
+        let newest = refreshed.map(|tokens| tokens.jti_head());
         if access.jti_head.is_some() && access.jti_head == newest && !known.use_is_durable {
             record
                 .tokens
@@ -695,7 +696,7 @@ proptest! {
             both.model.now = both.model.now.plus(Duration::from_millis(3));
         }
         both.table.set_applied(both.model.commit);
-        both.table.load(records.clone());
+        both.table.load(records.clone(), records.len());
         for record in records {
             both.know(record);
         }
