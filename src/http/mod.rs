@@ -22,6 +22,7 @@ pub use self::i18n::Language;
 pub use self::problem::ApiError;
 use self::reply::{Reply, Stamp, Stamps};
 use self::request::{Request, Verb};
+use crate::model::{Device, Role};
 use crate::ndata;
 use crate::service::App;
 use crate::store::Store;
@@ -36,6 +37,7 @@ mod health;
 mod hot;
 mod i18n;
 mod listing;
+mod named;
 mod problem;
 mod reply;
 mod request;
@@ -201,16 +203,16 @@ async fn dispatch<S: Store>(
         (Verb::Get, Place::User(id)) => users::get(app, id, request).await,
         (Verb::Put, Place::User(id)) => users::put(app, id, request).await,
         (Verb::Delete, Place::User(id)) => users::delete(app, id, request).await,
-        (Verb::Get, Place::Devices) => devices::list(app, limits, request).await,
-        (Verb::Post, Place::Devices) => devices::create(app, request).await,
-        (Verb::Get, Place::Device(name)) => devices::get(app, name, request).await,
-        (Verb::Put, Place::Device(name)) => devices::put(app, name, request).await,
-        (Verb::Delete, Place::Device(name)) => devices::delete(app, name, request).await,
-        (Verb::Get, Place::Roles) => roles::list(app, limits, request).await,
-        (Verb::Post, Place::Roles) => roles::create(app, request).await,
-        (Verb::Get, Place::Role(name)) => roles::get(app, name, request).await,
-        (Verb::Put, Place::Role(name)) => roles::put(app, name, request).await,
-        (Verb::Delete, Place::Role(name)) => roles::delete(app, name, request).await,
+        (Verb::Get, Place::Devices) => named::list::<Device, _>(app, limits, request).await,
+        (Verb::Post, Place::Devices) => named::create::<Device, _>(app, request).await,
+        (Verb::Get, Place::Device(name)) => named::get::<Device, _>(app, name, request).await,
+        (Verb::Put, Place::Device(name)) => named::put::<Device, _>(app, name, request).await,
+        (Verb::Delete, Place::Device(name)) => named::delete::<Device, _>(app, name, request).await,
+        (Verb::Get, Place::Roles) => named::list::<Role, _>(app, limits, request).await,
+        (Verb::Post, Place::Roles) => named::create::<Role, _>(app, request).await,
+        (Verb::Get, Place::Role(name)) => named::get::<Role, _>(app, name, request).await,
+        (Verb::Put, Place::Role(name)) => named::put::<Role, _>(app, name, request).await,
+        (Verb::Delete, Place::Role(name)) => named::delete::<Role, _>(app, name, request).await,
         (Verb::Get, Place::Health) => Ok(health::report(app)),
         (Verb::Get, Place::Live) => Ok(health::live()),
         (Verb::Get, Place::Ready) => health::ready(app),

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use super::{App, ServiceError};
 use crate::auth::secret::Secret;
 use crate::model::{
-    Actor, Device, DeviceName, DirectoryChange, Mode, Precondition, Resource, Role, RoleName, User,
-    UserId, UserInput, UserName,
+    Actor, DirectoryChange, Mode, Precondition, Resource, User, UserId, UserInput, UserName,
 };
 use crate::store::Store;
 
@@ -35,28 +34,6 @@ impl<S: Store> App<S> {
         };
         by_id
             .or_else(by_name)
-            .cloned()
-            .ok_or(ServiceError::NotFound)
-    }
-
-    /// A device by name.
-    pub async fn find_device(&self, name: &str) -> Result<Arc<Device>, ServiceError> {
-        let name = DeviceName::parse(name).map_err(|_| ServiceError::NotFound)?;
-        self.store
-            .directory()
-            .await
-            .device(&name)
-            .cloned()
-            .ok_or(ServiceError::NotFound)
-    }
-
-    /// A role by name.
-    pub async fn find_role(&self, name: &str) -> Result<Arc<Role>, ServiceError> {
-        let name = RoleName::parse(name).map_err(|_| ServiceError::NotFound)?;
-        self.store
-            .directory()
-            .await
-            .role(&name)
             .cloned()
             .ok_or(ServiceError::NotFound)
     }
