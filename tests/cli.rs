@@ -4,10 +4,9 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::Output;
 
 use serde_json::{Value, json};
-use support::Place;
+use support::{Place, bad, err, good, out};
 
 // The exit codes that `tillgate --help` documents.
 const USAGE: i32 = 2;
@@ -15,44 +14,6 @@ const NO_INPUT: i32 = 66;
 const TEMPORARY: i32 = 75;
 const REFUSED: i32 = 77;
 const CONFIG: i32 = 78;
-
-fn out(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Runs a command that must succeed; its standard output.
-fn good(place: &Place, args: &[&str]) -> String {
-    let output = place.run(args);
-    assert!(
-        output.status.success(),
-        "{args:?}: {}{}",
-        out(&output),
-        err(&output)
-    );
-    out(&output)
-}
-
-/// Runs a command that must fail with this code; its standard error.
-fn bad(place: &Place, args: &[&str], code: i32) -> String {
-    let output = place.run(args);
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "{args:?}: {}{}",
-        out(&output),
-        err(&output)
-    );
-    assert!(
-        err(&output).starts_with("tillgate: ") || code == USAGE,
-        "{}",
-        err(&output)
-    );
-    err(&output)
-}
 
 fn export(place: &Place) -> Value {
     serde_json::from_str(&good(place, &["export"])).expect("an export is JSON")

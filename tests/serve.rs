@@ -7,10 +7,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{PATIENCE, Place, eventually};
+use support::{PATIENCE, Place, bad, err, eventually, good, out};
 
 // The exit codes that `tillgate --help` documents.
 const IO: i32 = 74;
@@ -19,39 +19,6 @@ const CONFIG: i32 = 78;
 
 /// A server has 10 s to drain; this leaves room for a slow machine.
 const DRAIN_MAX: Duration = Duration::from_secs(12);
-
-fn out(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Runs a command that must succeed; its standard output.
-fn good(place: &Place, args: &[&str]) -> String {
-    let output = place.run(args);
-    assert!(
-        output.status.success(),
-        "{args:?}: {}{}",
-        out(&output),
-        err(&output)
-    );
-    out(&output)
-}
-
-/// Runs a command that must fail with this code; its standard error.
-fn bad(place: &Place, args: &[&str], code: i32) -> String {
-    let output = place.run(args);
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "{args:?}: {}{}",
-        out(&output),
-        err(&output)
-    );
-    err(&output)
-}
 
 #[test]
 fn an_address_that_other_machines_reach_is_refused() {

@@ -377,3 +377,46 @@ pub fn time(value: &Value) -> chrono::DateTime<chrono::FixedOffset> {
         .unwrap_or_else(|| panic!("{value} is a time"));
     chrono::DateTime::parse_from_rfc3339(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
+
+/// The exit code of a command line that clap refuses, in words of its own.
+const CLAP_MISUSE: i32 = 2;
+
+/// What a command said on standard output.
+pub fn out(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What a command said on standard error.
+pub fn err(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Runs a command that must succeed; its standard output.
+pub fn good(place: &Place, args: &[&str]) -> String {
+    let output = place.run(args);
+    assert!(
+        output.status.success(),
+        "{args:?}: {}{}",
+        out(&output),
+        err(&output)
+    );
+    out(&output)
+}
+
+/// Runs a command that must fail with this code; its standard error.
+pub fn bad(place: &Place, args: &[&str], code: i32) -> String {
+    let output = place.run(args);
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{args:?}: {}{}",
+        out(&output),
+        err(&output)
+    );
+    assert!(
+        err(&output).starts_with("tillgate: ") || code == CLAP_MISUSE,
+        "{}",
+        err(&output)
+    );
+    err(&output)
+}
