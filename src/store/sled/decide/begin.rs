@@ -1,0 +1,112 @@
+//! The beginning of a session: a login whose password was right.
+
+use super::end::stage_end;
+use super::{Verdict, answer};
+use crate::model::{Author, EndReason, Session, Timestamp, Version};
+use crate::store::sled::disk::Batch;
+use crate::store::sled::op::Reply;
+use crate::store::sled::record::Record;
+use crate::store::sled::shared::Shared;
+use crate::store::{Begun, NewSession, StoreError, TokenState};
+
+/// How many accesses a fresh session may count before it is written again.
+pub const RESERVE_MIN: u64 = 64;
+
+pub(super) fn begin(
+    new: NewSession,
+    now: Timestamp,
+    reply: Reply<Begun>,
+    shared: &Shared,
+    batch: &mut Batch,
+) -> Verdict {
+    // Hashing took a while: everything is looked at again.
+    let Some(principal) = shared.view.principal(&new.user_name, &new.device_name) else {
+        return answer(reply, Err(StoreError::Denied));
+    };
+    if new.password_seen.is_some() && new.password_seen != principal.user.password {
+        return answer(reply, Err(StoreError::Denied));
+    }
+    // An id that has ended may still have its record behind a fence, and never
+    // lives again.
+    let is_known = shared.table.get(new.id).is_some();
+    if is_known || shared.table.reason(new.id, now).is_some() {
+        return answer(reply, Err(StoreError::Unknown));
+    }
+    if shared.pulse.full() {
+        return answer(reply, Err(StoreError::Full));
+    }
+    let env = principal.device.env;
+    let author = Author::Caller {
+        user_name: new.user_name.clone(),
+        device_name: new.device_name.clone(),
+    };
+    let mut replaced = Vec::new();
+    if env.is_sale() {
+        for id in shared.table.on_device(&new.device_name) {
+            replaced.extend(stage_end(
+                id,
+                EndReason::Replaced,
+                &author,
+                now,
+                shared,
+                batch,
+            ));
+        }
+    }
+    let record = first_record(new, env, now, shared, batch.commit());
+    batch.put_session(&record, None);
+    Verdict::Write(Box::new(move |shared, durable| {
+        if !durable {
+            let _ = reply.send(Err(StoreError::Unknown));
+            return None;
+        }
+        let ended = replaced.into_iter().filter_map(|end| {
+            let was_live = end.reason == EndReason::Replaced;
+            end.apply(shared).filter(|_| was_live)
+        });
+        let replaced: Vec<Session> = ended.collect();
+        shared.table.insert(&record);
+        let replaced = replaced.into_iter().next();
+        let _ = reply.send(Ok(Begun {
+            session: record.session,
+            principal,
+            replaced,
+        }));
+        None
+    }))
+}
+
+fn first_record(
+    new: NewSession,
+    env: crate::model::Env,
+    now: Timestamp,
+    shared: &Shared,
+    commit: u64,
+) -> Record {
+    Record {
+        session: Session {
+            id: new.id,
+            identity: crate::model::Identity {
+                user_name: new.user_name,
+                device_name: new.device_name,
+                env,
+                authentication_type: new.authentication_type,
+            },
+            started_at: now,
+            expires_at: shared.rules.expires_at(env, now, now),
+            last_access_at: now,
+            version: Version::FIRST,
+        },
+        ceiling: Version(Version::FIRST.0 + RESERVE_MIN),
+        began: commit,
+        written: commit,
+        tokens: Some(TokenState {
+            generation: 0,
+            refresh_sha256: new.refresh_sha256,
+            salt: new.salt,
+            jti: new.jti,
+            issued_at: now,
+            used: false,
+        }),
+    }
+}

@@ -1,0 +1,95 @@
+//! A change of the directory, with the sessions that it ends.
+
+use super::fence::put_up;
+use super::{Verdict, answer};
+use crate::model::{Author, DirectoryDecision, Resource};
+use crate::store::StoreError;
+use crate::store::sled::disk::Batch;
+use crate::store::sled::fence::Fence;
+use crate::store::sled::op::{Change, Reply};
+use crate::store::sled::shared::Shared;
+
+pub(super) fn change_directory(
+    change: Change,
+    reply: Reply<(Resource, bool)>,
+    shared: &Shared,
+    batch: &mut Batch,
+) -> Verdict {
+    let directory = shared.view.directory();
+    let decided = directory.decide(&change.what, &change.precondition, &change.actor);
+    let decision = match decided {
+        Ok(decision) => decision,
+        Err(refusal) => return answer(reply, Err(StoreError::Refused(refusal))),
+    };
+    if decision.created && shared.pulse.full() {
+        return answer(reply, Err(StoreError::Full));
+    }
+    let mut directory = (*directory).clone();
+    directory.apply(&decision);
+    stage_directory(&decision, batch);
+    batch.rewrite_base(&directory);
+    let by = match change.actor {
+        crate::model::Actor::System => Author::CommandLine,
+        crate::model::Actor::Caller {
+            user_name,
+            device_name,
+        } => Author::Caller {
+            user_name,
+            device_name,
+        },
+    };
+    let DirectoryDecision {
+        ends,
+        resource,
+        created,
+        ..
+    } = decision;
+    let fence = (!ends.is_empty()).then(|| Fence {
+        number: batch.commit(),
+        ends,
+        by: by.clone(),
+        at: change.now,
+    });
+    if let Some(fence) = &fence {
+        batch.put_fence(fence);
+    }
+    Verdict::Write(Box::new(move |shared, durable| {
+        if durable {
+            shared.view.replace(directory);
+        }
+        let fenced = fence.map(|fence| put_up(fence, shared));
+        let _ = reply.send(
+            durable
+                .then_some((resource, created))
+                .ok_or(StoreError::Unknown),
+        );
+        fenced
+    }))
+}
+
+fn stage_directory(decision: &DirectoryDecision, batch: &mut Batch) {
+    decision
+        .removed_users
+        .iter()
+        .for_each(|id| batch.remove_user(*id));
+    decision
+        .removed_devices
+        .iter()
+        .for_each(|name| batch.remove_device(name));
+    decision
+        .removed_roles
+        .iter()
+        .for_each(|name| batch.remove_role(name));
+    decision
+        .put_users
+        .iter()
+        .for_each(|user| batch.put_user(user));
+    decision
+        .put_devices
+        .iter()
+        .for_each(|device| batch.put_device(device));
+    decision
+        .put_roles
+        .iter()
+        .for_each(|role| batch.put_role(role));
+}

@@ -1,0 +1,106 @@
+//! The ending of one session, and the step that every ending of a single
+//! session shares: its record goes from the sessions to the archive.
+
+use super::{Verdict, answer};
+use crate::model::{Author, EndReason, EndedSession, Session, SessionId, Timestamp, Version};
+use crate::store::StoreError;
+use crate::store::sled::disk::Batch;
+use crate::store::sled::op::{End, Reply};
+use crate::store::sled::record::Kept;
+use crate::store::sled::shared::Shared;
+
+/// An ending that is in the batch and not yet in memory.
+pub(super) struct StagedEnd {
+    commit: u64,
+    id: SessionId,
+    pub(super) reason: EndReason,
+    until: Timestamp,
+}
+
+impl StagedEnd {
+    /// The instant of the ending: from here on nobody gets in.
+    pub(super) fn apply(self, shared: &Shared) -> Option<Session> {
+        shared
+            .table
+            .remove(self.id, self.commit, self.reason, self.until)
+    }
+}
+
+/// Puts the ending of whatever is stored under `id` into the batch. A session
+/// whose time is over is archived with the rule that struck.
+pub(super) fn stage_end(
+    id: SessionId,
+    reason: EndReason,
+    by: &Author,
+    now: Timestamp,
+    shared: &Shared,
+    batch: &mut Batch,
+) -> Option<StagedEnd> {
+    let kept = shared.table.get(id)?;
+    let (reason, ended_at, by) = match shared.table.lapsed(&kept.record.session, now) {
+        Some((lapsed, at)) => (lapsed, at, Author::Server),
+        None => (reason, now, by.clone()),
+    };
+    stage_archive(&kept, reason, by, ended_at, batch);
+    let until = kept.record.session.token_until();
+    Some(StagedEnd {
+        commit: batch.commit(),
+        id,
+        reason,
+        until,
+    })
+}
+
+/// Moves a record from the sessions to the archive, in the batch.
+pub fn stage_archive(
+    kept: &Kept,
+    reason: EndReason,
+    by: Author,
+    ended_at: Timestamp,
+    batch: &mut Batch,
+) {
+    let session = &kept.record.session;
+    let user = &session.identity.user_name;
+    batch.remove_session(session.id, user, kept.disk_last_access, kept.record.written);
+    batch.archive(&EndedSession {
+        session: session.clone(),
+        ended_at,
+        reason,
+        by,
+    });
+}
+
+pub(super) fn end_one(
+    end: &End,
+    reply: Reply<Session>,
+    shared: &Shared,
+    batch: &mut Batch,
+) -> Verdict {
+    let conditional = end.if_match.if_match.is_some();
+    if conditional {
+        // From here to the answer no access moves the version.
+        shared.table.pin(end.id);
+    }
+    let Some(session) = shared.table.find(end.id, end.now) else {
+        shared.table.unpin(end.id);
+        return answer(
+            reply,
+            Err(StoreError::NotLive(shared.table.reason(end.id, end.now))),
+        );
+    };
+    let seen = Version(session.version.0 - u64::from(end.own_access));
+    if !end.if_match.if_match_holds(Some(seen)) {
+        shared.table.unpin(end.id);
+        return answer(reply, Err(StoreError::Stale(seen)));
+    }
+    let Some(staged) = stage_end(end.id, end.reason, &end.by, end.now, shared, batch) else {
+        return answer(reply, Err(StoreError::NotLive(None)));
+    };
+    Verdict::Write(Box::new(move |shared, durable| {
+        // Fail closed: whether or not the disk has it, nobody gets in.
+        let ended = staged.apply(shared);
+        let ended = ended.filter(|_| durable).ok_or(StoreError::Unknown);
+        let _ = reply.send(ended);
+        None
+    }))
+}

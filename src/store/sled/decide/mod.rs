@@ -1,0 +1,108 @@
+//! The decisions: what each operation comes to, given the table as it is, and
+//! what happens in memory once the disk has it.
+//!
+//! Every function here runs on the writer thread, before the group is written.
+//! It puts its changes into the batch and returns what is to be done
+//! afterwards; until then nobody sees anything.
+//!
+//! This file says which operation goes to which decision and what it touches;
+//! every operation has a file of its own.
+
+mod begin;
+mod change;
+mod end;
+mod fence;
+mod refresh;
+mod write;
+
+pub use end::stage_archive;
+pub use fence::{Fenced, author_of};
+pub use write::stage_write;
+
+use super::disk::Batch;
+use super::op::{Op, Reply, Touched};
+use super::shared::Shared;
+use crate::model::SessionId;
+use crate::store::StoreError;
+
+/// What is to be done when the outcome of the group is known. On success it
+/// applies the change to memory, then answers; on failure it answers
+/// [`StoreError::Unknown`], and an ending counts all the same.
+pub type Finish = Box<dyn FnOnce(&Shared, bool) -> Option<Fenced> + Send>;
+
+/// What an operation comes to.
+pub enum Verdict {
+    /// It is answered; nothing is written.
+    Answered,
+    /// Its changes are in the batch.
+    Write(Finish),
+}
+
+/// What an operation reads and writes.
+pub fn touched(op: &Op, shared: &Shared) -> Touched {
+    let alone = || Touched {
+        alone: true,
+        ..Touched::default()
+    };
+    let one = |id: SessionId| Touched {
+        sessions: vec![id],
+        ..Touched::default()
+    };
+    match op {
+        Op::Begin(new, ..) => {
+            let directory = shared.view.directory();
+            let device = directory.device(&new.device_name);
+            if !device.is_some_and(|device| device.env.is_sale()) {
+                return one(new.id);
+            }
+            let mut sessions = shared.table.on_device(&new.device_name);
+            sessions.push(new.id);
+            Touched {
+                sessions,
+                sale_device: Some(new.device_name.clone()),
+                alone: false,
+            }
+        }
+        Op::End(end, _) => one(end.id),
+        Op::Refresh(refresh, ..) => one(refresh.id),
+        Op::Write(id, _) => one(*id),
+        Op::PutMeta(..) => Touched::default(),
+        Op::Change(..) | Op::EndAll(..) | Op::Sweep(..) | Op::MarkClock { .. } => alone(),
+    }
+}
+
+/// Decides one operation.
+pub fn decide(op: Op, shared: &Shared, batch: &mut Batch) -> Verdict {
+    match op {
+        Op::Begin(new, now, reply) => begin::begin(*new, now, reply, shared, batch),
+        Op::End(end, reply) => end::end_one(&end, reply, shared, batch),
+        Op::Refresh(refresh, now, reply) => refresh::exchange(refresh, now, reply, shared, batch),
+        Op::Change(change, reply) => change::change_directory(*change, reply, shared, batch),
+        Op::EndAll(reason, by, now, reply) => fence::end_all(reason, by, now, reply, batch),
+        Op::Sweep(..) => unreachable!("the writer sweeps by itself"),
+        Op::Write(id, reply) => write::write(id, reply, shared, batch),
+        Op::PutMeta(name, value, reply) => {
+            match value {
+                Some(value) => batch.put_meta(&name, &value),
+                None => batch.remove_meta(&name),
+            }
+            Verdict::Write(acknowledge(reply))
+        }
+        Op::MarkClock { now, reset, reply } => {
+            batch.set_mark(now, reset);
+            Verdict::Write(acknowledge(reply))
+        }
+    }
+}
+
+fn acknowledge(reply: Reply<()>) -> Finish {
+    Box::new(move |_, durable| {
+        let _ = reply.send(durable.then_some(()).ok_or(StoreError::Unknown));
+        None
+    })
+}
+
+fn answer<T>(reply: Reply<T>, answer: Result<T, StoreError>) -> Verdict {
+    let _ = reply.send(answer);
+    Verdict::Answered
+}

@@ -1,0 +1,117 @@
+//! The exchange of a refresh token, and what a repeated one comes to.
+
+use super::begin::RESERVE_MIN;
+use super::end::stage_end;
+use super::{Verdict, answer};
+use crate::model::{Author, EndReason, SessionId, Timestamp, Version};
+use crate::store::sled::disk::Batch;
+use crate::store::sled::op::Reply;
+use crate::store::sled::record::Kept;
+use crate::store::sled::shared::Shared;
+use crate::store::{Refresh, Refreshed, StoreError, TokenState};
+
+pub(super) fn exchange(
+    refresh: Refresh,
+    now: Timestamp,
+    reply: Reply<Refreshed>,
+    shared: &Shared,
+    batch: &mut Batch,
+) -> Verdict {
+    let live = shared
+        .table
+        .find(refresh.id, now)
+        .and_then(|_| shared.table.get(refresh.id));
+    let Some(Kept {
+        mut record,
+        disk_last_access,
+    }) = live
+    else {
+        return answer(
+            reply,
+            Err(StoreError::NotLive(shared.table.reason(refresh.id, now))),
+        );
+    };
+    let identity = &record.session.identity;
+    if shared
+        .view
+        .principal(&identity.user_name, &identity.device_name)
+        .is_none()
+    {
+        return answer(reply, Err(StoreError::Denied));
+    }
+    let Some(tokens) = record
+        .tokens
+        .filter(|tokens| refresh.presented <= tokens.generation)
+    else {
+        return answer(reply, Err(StoreError::Denied));
+    };
+    if refresh.presented < tokens.generation {
+        let first_repeat = refresh.presented + 1 == tokens.generation;
+        let in_grace = now.since(tokens.issued_at) < shared.rules.refresh_grace;
+        if first_repeat && in_grace && !tokens.used {
+            return answer(
+                reply,
+                Ok(Refreshed {
+                    session: record.session,
+                    tokens,
+                }),
+            );
+        }
+        return reuse(refresh.id, now, reply, shared, batch);
+    }
+    let tokens = TokenState {
+        generation: tokens.generation + 1,
+        refresh_sha256: refresh.next_sha256,
+        salt: tokens.salt,
+        jti: refresh.next_jti,
+        issued_at: now,
+        used: false,
+    };
+    let old = (disk_last_access, record.written);
+    let session = &mut record.session;
+    session.expires_at = shared
+        .rules
+        .expires_at(session.identity.env, session.started_at, now);
+    session.version = session.version.next();
+    record.ceiling = Version(record.ceiling.0.max(session.version.0) + RESERVE_MIN);
+    record.tokens = Some(tokens);
+    record.written = batch.commit();
+    batch.put_session(&record, Some(old));
+    Verdict::Write(Box::new(move |shared, durable| {
+        let refreshed = durable.then(|| shared.table.refreshed(&record)).flatten();
+        let refreshed = refreshed.map(|session| Refreshed { session, tokens });
+        let _ = reply.send(refreshed.ok_or(StoreError::Unknown));
+        None
+    }))
+}
+
+/// A refresh token that was exchanged before is presented again: somebody has
+/// a copy, so the session ends.
+fn reuse(
+    id: SessionId,
+    now: Timestamp,
+    reply: Reply<Refreshed>,
+    shared: &Shared,
+    batch: &mut Batch,
+) -> Verdict {
+    let staged = stage_end(
+        id,
+        EndReason::RefreshReuse,
+        &Author::Server,
+        now,
+        shared,
+        batch,
+    );
+    let Some(staged) = staged else {
+        return answer(reply, Err(StoreError::NotLive(None)));
+    };
+    Verdict::Write(Box::new(move |shared, durable| {
+        staged.apply(shared);
+        let _ = reply.send(Err(if durable {
+            StoreError::Reused
+        } else {
+            StoreError::Unknown
+        }));
+        None
+    }))
+}
