@@ -19,7 +19,7 @@ use support::place::Place;
 use support::report::{Table, median, micros_each, per_second, rate, wall};
 use support::{cpu, say, shop};
 use tillgate::model::{
-    AuthenticationType, Author, DeviceName, EndReason, Precondition, SessionId, UserName,
+    AuthenticationType, Cause, DeviceName, EndReason, Precondition, SessionId, UserName,
 };
 use tillgate::store::sled::SledStore;
 use tillgate::store::{NewSession, Rules, Store};
@@ -156,7 +156,8 @@ fn open_sessions(store: &Arc<SledStore>, total: u32) -> Vec<SessionId> {
     let step: Step = Arc::new(move |n| {
         let (store, new) = (Arc::clone(&store), new_session(of_step[index(n)], n));
         Box::pin(async move {
-            store.begin(new, wall()).await.expect("a durable session");
+            let begun = store.begin(new, Cause::server(), wall());
+            begun.await.expect("a durable session");
         })
     });
     run(OPENERS, total, &step);
@@ -169,9 +170,9 @@ fn end_all(store: &Arc<SledStore>, ids: Vec<SessionId>, callers: u32) -> Round {
     let step: Step = Arc::new(move |n| {
         let (store, id) = (Arc::clone(&store), ids[index(n)]);
         Box::pin(async move {
-            let (none, by) = (Precondition::default(), Author::CommandLine);
+            let (none, cause) = (Precondition::default(), Cause::operator());
             let ended = store
-                .end(id, none, false, EndReason::Revoked, by, wall())
+                .end(id, none, false, EndReason::Revoked, cause, wall())
                 .await;
             ended.expect("a durable ending");
         })

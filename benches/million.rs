@@ -16,7 +16,7 @@ use support::client::Connection;
 use support::place::{Place, Server};
 use support::report::{Table, megabytes, per_second, rate, wall};
 use support::{cpu, say, shop};
-use tillgate::model::{AuthenticationType, DeviceName, SessionId, UserName};
+use tillgate::model::{AuthenticationType, Cause, DeviceName, SessionId, UserName};
 use tillgate::store::sled::SledStore;
 use tillgate::store::{NewSession, Rules, Store};
 
@@ -132,7 +132,7 @@ async fn open_some(store: Arc<SledStore>, next: Arc<AtomicU32>) {
             return;
         }
         store
-            .begin(new_session(n), wall())
+            .begin(new_session(n), Cause::server(), wall())
             .await
             .expect("a durable session");
         if (n + 1).is_multiple_of(TOLD_EVERY) {

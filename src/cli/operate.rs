@@ -1,8 +1,6 @@
 //! The operator's requests, carried out by the use cases. The operator sits at
 //! the server and needs no right; every other rule holds.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -13,16 +11,13 @@ use crate::auth::secret::Secret;
 use crate::http::resource::UserBody;
 use crate::http::wire;
 use crate::model::{
-    Actor, Author, DeviceName, EndReason, Mode, Precondition, RoleName, SessionId, User,
-    UserDeviceInput, UserId, UserInput, UserName,
+    Cause, DeviceName, EndReason, Mode, Precondition, RoleName, SessionId, User, UserDeviceInput,
+    UserId, UserInput, UserName,
 };
 use crate::ndata::{self, SessionMember};
-use crate::service::{App, NewPassword, ServiceError};
+use crate::service::{App, ServiceError};
 use crate::store::Store;
 use crate::store::sled::SledStore;
-
-/// The operator's share of the hashing.
-const OPERATOR: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A user to create.
 #[derive(Debug, Serialize, Deserialize)]
@@ -151,13 +146,9 @@ async fn put_user(
     input: UserInput,
     password: Option<String>,
 ) -> Result<Value, Failure> {
-    let new = NewPassword {
-        peer: OPERATOR,
-        password: password.map(Secret::new),
-    };
-    let done = app
-        .put_user(Actor::System, mode, id, input, new, Precondition::default())
-        .await;
+    let (cause, none) = (Cause::operator(), Precondition::default());
+    let password = password.map(Secret::new);
+    let done = app.put_user(cause, mode, id, input, password, none).await;
     let (user, _) = done.map_err(service_failure)?;
     Ok(json!(UserBody::new(&user, &*app.store.directory().await)))
 }
@@ -182,10 +173,10 @@ async fn end_session(app: &Operated, id: &str) -> Result<Value, Failure> {
         )
     };
     let id = SessionId::parse(id).map_err(|_| none())?;
-    let (reason, by) = (EndReason::Revoked, Author::CommandLine);
+    let (reason, cause) = (EndReason::Revoked, Cause::operator());
     let ended = app
         .store
-        .end(id, Precondition::default(), false, reason, by, app.now())
+        .end(id, Precondition::default(), false, reason, cause, app.now())
         .await;
     match ended {
         Ok(session) => Ok(json!({ "ended": session.id.as_str() })),
@@ -205,9 +196,8 @@ fn show_clock(app: &Operated) -> Value {
 
 async fn reset_clock(app: &Operated) -> Result<Value, Failure> {
     // Sessions first: none may live on under a time that goes back.
-    let by = Author::CommandLine;
     app.store
-        .end_all(EndReason::NotBefore, by, app.now())
+        .end_all(EndReason::NotBefore, Cause::operator(), app.now())
         .await
         .map_err(store_failure)?;
     let wall = app.clock.status().wall;

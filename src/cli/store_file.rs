@@ -19,8 +19,8 @@ use crate::http::fields::{self, Fields};
 use crate::http::resource::{DeviceBody, RoleBody, UserBody};
 use crate::http::{device_input, role_input, user_input};
 use crate::model::{
-    Actor, DeviceInput, Directory, DirectoryChange, Field, Mode, Precondition, Refusal, RoleInput,
-    UserId, UserInput,
+    Actor, Cause, DeviceInput, Directory, DirectoryChange, Field, Mode, Precondition, Refusal,
+    RoleInput, UserId, UserInput,
 };
 use crate::service::{App, PASSWORD_BYTES_MAX, ServiceError};
 use crate::store::Store;
@@ -79,7 +79,7 @@ pub async fn load<S: Store>(
     hash_passwords(app, &mut file.users, progress).await?;
     let change = DirectoryChange::All(file.changes(&directory, None));
     let done = app
-        .change(change, Precondition::default(), Actor::System)
+        .change(change, Precondition::default(), Cause::operator())
         .await;
     done.map_err(|error| refused(&file, &directory, error))?;
     Ok(file.counts())

@@ -24,8 +24,8 @@ pub(super) async fn log_in<S: Store>(
         Some((user?, Secret::new(password), device?))
     });
     let (user, password, device) = read.await?;
-    let peer = request.peer.address.ip();
-    let logged_in = app.log_in(peer, &user, password, &device).await;
+    let origin = request.origin();
+    let logged_in = app.log_in(&origin, &user, password, &device).await;
     let logged_in = logged_in.map_err(|error| match error.into() {
         // No token was presented, so none is said to be invalid.
         ApiError::Unauthenticated { reason, .. } => ApiError::Unauthenticated {
@@ -63,7 +63,9 @@ pub(super) async fn refresh<S: Store>(
         Some((token_id?, refresh_token?))
     });
     let (token_id, refresh_token) = read.await?;
-    let pair = app.refresh(&token_id, &refresh_token).await?;
+    let pair = app
+        .refresh(request.origin(), &token_id, &refresh_token)
+        .await?;
     Ok(Reply::ok(wire::json(&RefreshResult::from(&pair))))
 }
 
@@ -79,7 +81,6 @@ pub(super) async fn change_password<S: Store>(
         Some((Secret::new(old), Secret::new(new?)))
     });
     let (old, new) = read.await?;
-    app.change_own_password(request.peer.address.ip(), &caller, old, new)
-        .await?;
+    app.change_own_password(&caller, old, new).await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }

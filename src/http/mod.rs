@@ -254,6 +254,7 @@ async fn handle<S: Store>(
 async fn answer<S: Store>(shared: Arc<Shared<S>>, mut request: Request) -> Response {
     let started = Instant::now();
     let stamp = shared.stamp();
+    request.id = Some(stamp.trace_id().into());
     let language = shared.language(&request.headers);
     let mut template = "-";
     let handled = caught(handle(&shared, &mut request, &mut template)).await;
@@ -354,6 +355,7 @@ fn everything<S: Store>(
                 query,
                 headers,
                 peer,
+                id: None,
                 body,
                 known,
             };

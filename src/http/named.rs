@@ -128,7 +128,7 @@ async fn store<R: Named, S: Store>(
 ) -> Result<Reply, ApiError> {
     let mut precondition = conditions::precondition(&request.headers)?;
     precondition.body_version = version;
-    let (resource, created) = app.change(change, precondition, caller.actor()).await?;
+    let (resource, created) = app.change(change, precondition, caller.cause()).await?;
     let resource = R::of(resource).ok_or(ServiceError::Unknown)?;
     if !created {
         return Ok(shown(&*resource, StatusCode::OK));

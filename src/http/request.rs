@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use warp::http::header::{ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderValue};
 use warp::http::{Method, Uri, Version};
@@ -13,7 +13,7 @@ use super::body::{Body, Node};
 use super::fields::{self, Fields};
 use super::i18n;
 use super::problem::ApiError;
-use crate::model::{SessionId, UserName};
+use crate::model::{Origin, SessionId, UserName};
 use crate::service::{App, Caller, Reach};
 use crate::store::Store;
 
@@ -63,6 +63,8 @@ pub(super) struct Request {
     pub headers: HeaderMap,
     /// Who sent it.
     pub peer: Peer,
+    /// Its `X-Request-Id`, once it has one.
+    pub id: Option<Arc<str>>,
     /// The body, not read yet.
     pub body: Body,
     /// Who asks, once that is known: for the log.
@@ -78,6 +80,14 @@ pub(super) struct Identified {
 }
 
 impl Request {
+    /// Where it came from, as the audit keeps it.
+    pub(super) fn origin(&self) -> Origin {
+        Origin {
+            peer: Some(self.peer.address.ip().to_canonical()),
+            request_id: self.id.clone(),
+        }
+    }
+
     /// Finds out who asks, and counts the access.
     pub(super) async fn caller<S: Store>(
         &self,
@@ -89,7 +99,7 @@ impl Request {
             reason: None,
             presented: false,
         })?;
-        let caller = app.caller(bearer(value)?, reach).await?;
+        let caller = app.caller(bearer(value)?, reach).await?.from(self.origin());
         let user = caller.session.identity.user_name.clone();
         // Handlers ask once; asked again, the first answer stands.
         let _ = self.known.set(Identified {

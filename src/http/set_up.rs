@@ -37,7 +37,7 @@ pub(super) async fn create<S: Store>(
         })
     });
     let described = read.await?;
-    let user = app.set_up(request.peer.address.ip(), described).await?;
+    let user = app.set_up(request.origin(), described).await?;
     let directory = app.store.directory().await;
     let body = wire::json(&UserBody::new(&user, &directory));
     let reply = Reply::json(StatusCode::CREATED, body).tagged(user.version);

@@ -13,7 +13,7 @@ use crate::auth::token::KeyRing;
 use crate::clock::{Clock, SystemTimeSource};
 use crate::http::{Language, Settings};
 use crate::model::{
-    Actor, DeviceInput, DeviceName, DirectoryChange, Env, KnownRight, Mode, Precondition, Right,
+    Cause, DeviceInput, DeviceName, DirectoryChange, Env, KnownRight, Mode, Precondition, Right,
     RoleInput, RoleName, UserDeviceInput, UserId, UserInput, UserName,
 };
 use crate::ndata;
@@ -64,7 +64,7 @@ pub(crate) async fn shop_app() -> Arc<App<MemoryStore>> {
     steps.extend(["999", "1"].map(|name| user(name, &places.map(|(name, _)| name), &hash)));
     let (change, none) = (DirectoryChange::All(steps), Precondition::default());
     app.store
-        .change(change, none, Actor::System, app.now())
+        .change(change, none, Cause::operator(), app.now())
         .await
         .expect("a good shop");
     app

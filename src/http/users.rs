@@ -16,7 +16,7 @@ use crate::model::{
     UserInput, UserName, Version,
 };
 use crate::ndata::{Limits, UserMember};
-use crate::service::{App, Caller, NewPassword, Reach, ServiceError};
+use crate::service::{App, Caller, Reach, ServiceError};
 use crate::store::Store;
 
 /// A user as a body describes it. Members that come from elsewhere (`id`, what
@@ -164,12 +164,8 @@ async fn store<S: Store>(
     } = described;
     let mut precondition = conditions::precondition(&request.headers)?;
     precondition.body_version = version.filter(|_| mode == Mode::CreateOrReplace);
-    let new = NewPassword {
-        peer: request.peer.address.ip(),
-        password,
-    };
     let (user, created) = app
-        .put_user(caller.actor(), mode, id, input, new, precondition)
+        .put_user(caller.cause(), mode, id, input, password, precondition)
         .await?;
     if !created {
         return Ok(shown(app, &user, StatusCode::OK).await);
@@ -188,7 +184,7 @@ pub(super) async fn delete<S: Store>(
     let user = app.find_user(id).await?;
     let precondition = conditions::precondition(&request.headers)?;
     let change = DirectoryChange::DeleteUser(user.id);
-    match app.change(change, precondition, caller.actor()).await? {
+    match app.change(change, precondition, caller.cause()).await? {
         (Resource::User(user), _) => Ok(shown(app, &user, StatusCode::OK).await),
         _ => Err(ServiceError::Unknown.into()),
     }

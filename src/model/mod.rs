@@ -1,6 +1,7 @@
 //! What things are: sessions, users, devices, roles and the words they are
 //! made of. No I/O, no clock, no async; everything here is a plain value.
 
+mod cause;
 mod directory;
 mod env;
 mod id;
@@ -11,6 +12,7 @@ mod session;
 mod time;
 mod version;
 
+pub use cause::{Cause, Origin};
 pub use directory::{
     Actor, DeviceInput, Directory, DirectoryChange, DirectoryDecision, Ends, Field, Mode, Refusal,
     Resource, RoleInput, Subject, UserDeviceInput, UserInput,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{App, ServiceError};
 use crate::auth::memory::TokenError;
-use crate::model::{Actor, Author, EndReason, KnownRight, Principal, Session, Version};
+use crate::model::{Cause, EndReason, KnownRight, Origin, Principal, Session, Version};
 use crate::store::{Access, Store, StoreError};
 
 /// An authenticated caller, looked up for this request.
@@ -16,6 +16,9 @@ pub struct Caller {
     pub before: Version,
     /// The person and the device with the rights of this instant.
     pub principal: Arc<Principal>,
+    /// From where the request came. The hot route, which changes nothing, does
+    /// not say.
+    pub origin: Origin,
 }
 
 /// Which routes a request may reach while its user must change the password.
@@ -28,22 +31,17 @@ pub enum Reach {
 }
 
 impl Caller {
-    /// The caller as the author of a change.
-    pub fn author(&self) -> Author {
-        let identity = &self.session.identity;
-        Author::Caller {
-            user_name: identity.user_name.clone(),
-            device_name: identity.device_name.clone(),
-        }
+    /// The caller, asking from there.
+    #[must_use]
+    pub fn from(self, origin: Origin) -> Self {
+        Self { origin, ..self }
     }
 
-    /// The caller as the actor of a change of the directory.
-    pub fn actor(&self) -> Actor {
+    /// The caller as the cause of a change.
+    pub fn cause(&self) -> Cause {
         let identity = &self.session.identity;
-        Actor::Caller {
-            user_name: identity.user_name.clone(),
-            device_name: identity.device_name.clone(),
-        }
+        let (user_name, device_name) = (&identity.user_name, &identity.device_name);
+        Cause::caller(user_name.clone(), device_name.clone(), self.origin.clone())
     }
 
     /// Whether a right is held.
@@ -99,6 +97,7 @@ impl<S: Store> App<S> {
             session: checked.session,
             before: checked.before,
             principal,
+            origin: Origin::default(),
         })
     }
 }

@@ -1,24 +1,14 @@
 //! Users, devices and roles: the passwords are hashed here, everything else
 //! is decided where the change is made.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{App, ServiceError};
 use crate::auth::secret::Secret;
 use crate::model::{
-    Actor, DirectoryChange, Mode, Precondition, Resource, User, UserId, UserInput, UserName,
+    Cause, DirectoryChange, Mode, Precondition, Resource, User, UserId, UserInput, UserName,
 };
 use crate::store::Store;
-
-/// A password that a request sets, not yet hashed, and who asked.
-#[derive(Debug)]
-pub struct NewPassword {
-    /// Whose share of the hashing it takes.
-    pub peer: IpAddr,
-    /// The password; `None` leaves what is stored.
-    pub password: Option<Secret>,
-}
 
 impl<S: Store> App<S> {
     /// A user by id, or by name.
@@ -38,17 +28,18 @@ impl<S: Store> App<S> {
             .ok_or(ServiceError::NotFound)
     }
 
-    /// Creates or replaces a user. The password is hashed first.
+    /// Creates or replaces a user. The password is hashed first; `None` leaves
+    /// what is stored.
     pub async fn put_user(
         &self,
-        actor: Actor,
+        cause: Cause,
         mode: Mode,
         id: UserId,
         mut input: UserInput,
-        new: NewPassword,
+        password: Option<Secret>,
         precondition: Precondition,
     ) -> Result<(Arc<User>, bool), ServiceError> {
-        if let Some(password) = new.password {
+        if let Some(password) = password {
             // Hashing is dear: what is refused anyway is refused before it. The
             // decision that counts is made again when the change is written.
             let directory = self.store.directory().await;
@@ -57,12 +48,12 @@ impl<S: Store> App<S> {
                 id,
                 input: input.clone(),
             };
-            directory.decide(&dry, &precondition, &actor)?;
+            directory.decide(&dry, &precondition, &cause.actor())?;
             self.look_at_new_password("password", &password)?;
-            input.password = Some(self.hashing.hash(new.peer, password).await?);
+            input.password = Some(self.hashing.hash(cause.origin.share(), password).await?);
         }
         let change = DirectoryChange::PutUser { mode, id, input };
-        match self.change(change, precondition, actor).await? {
+        match self.change(change, precondition, cause).await? {
             (Resource::User(user), created) => Ok((user, created)),
             _ => Err(ServiceError::Unknown),
         }
@@ -73,11 +64,11 @@ impl<S: Store> App<S> {
         &self,
         change: DirectoryChange,
         precondition: Precondition,
-        actor: Actor,
+        cause: Cause,
     ) -> Result<(Resource, bool), ServiceError> {
         Ok(self
             .store
-            .change(change, precondition, actor, self.now())
+            .change(change, precondition, cause, self.now())
             .await?)
     }
 }

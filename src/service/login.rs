@@ -1,6 +1,5 @@
 //! Logging in and out, refreshing, changing the own password.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{App, Caller, PASSWORD_BYTES_MAX, ServiceError};
@@ -8,8 +7,8 @@ use crate::auth::refresh;
 use crate::auth::secret::Secret;
 use crate::auth::token::NewToken;
 use crate::model::{
-    AuthenticationType, DeviceName, DirectoryChange, EndReason, Field, Precondition, Principal,
-    Refusal, Session, SessionId, Timestamp, UserName,
+    AuthenticationType, Cause, DeviceName, DirectoryChange, EndReason, Field, Origin, Precondition,
+    Principal, Refusal, Session, SessionId, Timestamp, UserName,
 };
 use crate::store::{NewSession, Refresh, Store, StoreError, TokenState};
 
@@ -45,7 +44,7 @@ impl<S: Store> App<S> {
     /// [`ServiceError::Busy`] when too many wait to be hashed.
     pub async fn log_in(
         &self,
-        peer: IpAddr,
+        origin: &Origin,
         user: &str,
         password: Secret,
         device: &str,
@@ -68,13 +67,19 @@ impl<S: Store> App<S> {
         } else {
             Secret::new(String::new())
         };
-        let right = self.hashing.verify(peer, password, against).await? && fits;
+        let right = self
+            .hashing
+            .verify(origin.share(), password, against)
+            .await?
+            && fits;
         let (Some((user_name, device_name)), Some(stored), true) = (names, stored, right) else {
             return Err(REFUSED);
         };
         let new = self.new_session(user_name, device_name, Some(stored));
         let (refresh_sha256, salt, jti) = (new.refresh_sha256, new.salt, new.jti);
-        let begun = match self.store.begin(new, self.now()).await {
+        let (user, device) = (new.user_name.clone(), new.device_name.clone());
+        let cause = Cause::caller(user, device, origin.clone());
+        let begun = match self.store.begin(new, cause, self.now()).await {
             Ok(begun) => begun,
             Err(StoreError::Denied) => return Err(REFUSED),
             Err(error) => return Err(error.into()),
@@ -143,6 +148,7 @@ impl<S: Store> App<S> {
     /// over, `refreshReuse` when this call has ended it.
     pub async fn refresh(
         &self,
+        origin: Origin,
         token_id: &str,
         presented: &str,
     ) -> Result<RefreshedPair, ServiceError> {
@@ -168,7 +174,7 @@ impl<S: Store> App<S> {
             next_sha256: refresh::sha256(&next),
             next_jti: rand::random(),
         };
-        match self.store.refresh(exchange, now).await {
+        match self.store.refresh(exchange, origin, now).await {
             Ok(refreshed) => Ok(self.pair(refreshed.session, &refreshed.tokens)),
             Err(StoreError::NotLive(reason)) => Err(ServiceError::Unauthenticated { reason }),
             Err(StoreError::Reused) => {
@@ -192,7 +198,6 @@ impl<S: Store> App<S> {
     /// [`ServiceError::Invalid`] naming `oldPassword` or `newPassword`.
     pub async fn change_own_password(
         &self,
-        peer: IpAddr,
         caller: &Caller,
         old: Secret,
         new: Secret,
@@ -205,23 +210,23 @@ impl<S: Store> App<S> {
             }])
         };
         self.look_at_new_password("newPassword", &new)?;
-        let user = &caller.principal.user;
+        let (user, share) = (&caller.principal.user, caller.origin.share());
         let seen = user.password.clone().ok_or_else(wrong)?;
         if old.len() > PASSWORD_BYTES_MAX
-            || !self.hashing.verify(peer, old, Arc::clone(&seen)).await?
+            || !self.hashing.verify(share, old, Arc::clone(&seen)).await?
         {
             return Err(wrong());
         }
         let change = DirectoryChange::SetPassword {
             user: user.id,
             seen: Some(seen),
-            password: self.hashing.hash(peer, new).await?,
+            password: self.hashing.hash(share, new).await?,
             keep: Some(caller.session.id),
         };
         let none = Precondition::default();
         match self
             .store
-            .change(change, none, caller.actor(), self.now())
+            .change(change, none, caller.cause(), self.now())
             .await
         {
             Ok(_) => Ok(()),

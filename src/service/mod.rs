@@ -21,7 +21,6 @@ mod set_up;
 pub mod sweep;
 
 pub use caller::{Caller, Reach};
-pub use directory::NewPassword;
 pub use login::{LoggedIn, RefreshedPair};
 pub use set_up::{SetUpGate, SetUpRequest};
 

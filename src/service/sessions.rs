@@ -60,7 +60,7 @@ impl<S: Store> App<S> {
         }
         let ended = self
             .store
-            .end(id, if_match, own, reason, caller.author(), self.now())
+            .end(id, if_match, own, reason, caller.cause(), self.now())
             .await;
         ended.map_err(|error| match error {
             StoreError::Stale(version) => stale(version),

@@ -1,16 +1,14 @@
 //! The first administrator: a door that opens once, with a code that only
 //! somebody at the server can read.
 
-use std::net::IpAddr;
-
 use parking_lot::Mutex;
 
 use super::{App, ServiceError};
 use crate::auth::secret::Secret;
 use crate::auth::setup_code::SetUpCode;
 use crate::model::{
-    Actor, DeviceInput, DeviceName, DirectoryChange, Env, KnownRight, Mode, Precondition, Right,
-    RoleInput, RoleName, User, UserDeviceInput, UserId, UserInput, UserName,
+    Author, Cause, DeviceInput, DeviceName, DirectoryChange, Env, KnownRight, Mode, Origin,
+    Precondition, Right, RoleInput, RoleName, User, UserDeviceInput, UserId, UserInput, UserName,
 };
 use crate::store::Store;
 
@@ -49,7 +47,11 @@ impl<S: Store> App<S> {
     /// # Errors
     /// [`ServiceError::NotFound`] once the store has ever held a user, and for
     /// a wrong or dead code: the door does not say which.
-    pub async fn set_up(&self, peer: IpAddr, request: SetUpRequest) -> Result<User, ServiceError> {
+    pub async fn set_up(
+        &self,
+        origin: Origin,
+        request: SetUpRequest,
+    ) -> Result<User, ServiceError> {
         if self.store.directory().await.held_user() {
             return Err(ServiceError::NotFound);
         }
@@ -71,7 +73,7 @@ impl<S: Store> App<S> {
             device_name,
             ..
         } = request;
-        let password = self.hashing.hash(peer, password).await?;
+        let password = self.hashing.hash(origin.share(), password).await?;
         let role = RoleName::parse(ADMIN_ROLE).expect("a good role name");
         let right = Right::parse(KnownRight::Admin.as_str()).expect("a good right");
         let steps = vec![
@@ -117,8 +119,9 @@ impl<S: Store> App<S> {
             },
         ];
         let change = DirectoryChange::SetUp(steps);
-        self.change(change, Precondition::default(), Actor::System)
-            .await?;
+        let by = Author::Server;
+        let cause = Cause { by, origin };
+        self.change(change, Precondition::default(), cause).await?;
         self.set_up.0.lock().take();
         let directory = self.store.directory().await;
         let user = directory

@@ -14,7 +14,7 @@ use super::{
     StoreError, StoreHealth, Swept, TokenState,
 };
 use crate::model::{
-    Actor, Author, Directory, DirectoryChange, EndReason, EndedSession, Ends, Identity,
+    Author, Cause, Directory, DirectoryChange, EndReason, EndedSession, Ends, Identity, Origin,
     Precondition, Resource, Session, SessionId, Subject, Timestamp, Version,
 };
 use crate::ndata::{Query, SessionMember};
@@ -133,7 +133,7 @@ impl MemoryStore {
         ended
     }
 
-    fn begin_now(&self, new: NewSession, now: Timestamp) -> Result<Begun, StoreError> {
+    fn begin_now(&self, new: NewSession, by: &Author, now: Timestamp) -> Result<Begun, StoreError> {
         let state = &mut *self.state.lock();
         let principal = state
             .directory
@@ -146,12 +146,7 @@ impl MemoryStore {
         let env = principal.device.env;
         let mut replaced = Vec::new();
         if env.is_sale() {
-            let (user_name, device_name) = (new.user_name.clone(), new.device_name.clone());
-            let by = Author::Caller {
-                user_name,
-                device_name,
-            };
-            replaced = self.end_matching(state, EndReason::Replaced, &by, now, |session| {
+            replaced = self.end_matching(state, EndReason::Replaced, by, now, |session| {
                 session.identity.device_name == new.device_name
             });
         }
@@ -315,8 +310,13 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn begin(&self, new: NewSession, now: Timestamp) -> Result<Begun, StoreError> {
-        self.begin_now(new, now)
+    async fn begin(
+        &self,
+        new: NewSession,
+        cause: Cause,
+        now: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        self.begin_now(new, &cause.by, now)
     }
 
     async fn end(
@@ -325,7 +325,7 @@ impl Store for MemoryStore {
         if_match: Precondition,
         own_access: bool,
         reason: EndReason,
-        by: Author,
+        cause: Cause,
         now: Timestamp,
     ) -> Result<Session, StoreError> {
         let state = &mut *self.state.lock();
@@ -335,7 +335,7 @@ impl Store for MemoryStore {
             return Err(StoreError::Stale(seen));
         }
         state.changes += 1;
-        Ok(self.end_at(state, at, reason, by, now).session)
+        Ok(self.end_at(state, at, reason, cause.by, now).session)
     }
 
     async fn tokens(&self, id: SessionId, now: Timestamp) -> Option<TokenState> {
@@ -344,7 +344,12 @@ impl Store for MemoryStore {
         Some(state.sessions[at].tokens)
     }
 
-    async fn refresh(&self, refresh: Refresh, now: Timestamp) -> Result<Refreshed, StoreError> {
+    async fn refresh(
+        &self,
+        refresh: Refresh,
+        _: Origin,
+        now: Timestamp,
+    ) -> Result<Refreshed, StoreError> {
         self.refresh_now(refresh, now)
     }
 
@@ -356,26 +361,18 @@ impl Store for MemoryStore {
         &self,
         change: DirectoryChange,
         precondition: Precondition,
-        actor: Actor,
+        cause: Cause,
         now: Timestamp,
     ) -> Result<(Resource, bool), StoreError> {
         let state = &mut *self.state.lock();
-        let decided = state.directory.decide(&change, &precondition, &actor);
+        let decided = state
+            .directory
+            .decide(&change, &precondition, &cause.actor());
         let decision = decided.map_err(StoreError::Refused)?;
         state.directory.apply(&decision);
-        let by = match actor {
-            Actor::System => Author::CommandLine,
-            Actor::Caller {
-                user_name,
-                device_name,
-            } => Author::Caller {
-                user_name,
-                device_name,
-            },
-        };
         for ends in &decision.ends {
             let concerned = |session: &Session| concerns(ends, session);
-            self.end_matching(state, ends.reason, &by, now, concerned);
+            self.end_matching(state, ends.reason, &cause.by, now, concerned);
         }
         state.changes += 1;
         Ok((decision.resource, decision.created))
@@ -384,11 +381,11 @@ impl Store for MemoryStore {
     async fn end_all(
         &self,
         reason: EndReason,
-        by: Author,
+        cause: Cause,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let state = &mut *self.state.lock();
-        self.end_matching(state, reason, &by, now, |_| true);
+        self.end_matching(state, reason, &cause.by, now, |_| true);
         state.changes += 1;
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Actor, AuthenticationType, Author, DeviceName, Directory, DirectoryChange, EndReason, Env,
+    AuthenticationType, Cause, DeviceName, Directory, DirectoryChange, EndReason, Env, Origin,
     Precondition, Principal, Refusal, Resource, Session, SessionId, Timestamp, UserName, Version,
 };
 use crate::ndata::{Query, SessionMember};
@@ -307,7 +307,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Opens a session if user, device and assignment are active and the
     /// password is still the one that was checked. On a sale device the live
-    /// session there ends (`replaced`) in the same atomic step.
+    /// session there ends (`replaced`, by whoever `cause` names) in the same
+    /// atomic step.
     ///
     /// # Errors
     /// [`StoreError::Denied`]; an id that exists is refused as
@@ -315,6 +316,7 @@ pub trait Store: Send + Sync + 'static {
     fn begin(
         &self,
         new: NewSession,
+        cause: Cause,
         now: Timestamp,
     ) -> impl Future<Output = Result<Begun, StoreError>> + Send;
 
@@ -331,7 +333,7 @@ pub trait Store: Send + Sync + 'static {
         if_match: Precondition,
         own_access: bool,
         reason: EndReason,
-        by: Author,
+        cause: Cause,
         now: Timestamp,
     ) -> impl Future<Output = Result<Session, StoreError>> + Send;
 
@@ -346,7 +348,8 @@ pub trait Store: Send + Sync + 'static {
     /// `expiresAt` moves, the generation after it becomes current. The one
     /// before it, within [`Rules::refresh_grace`] and while neither the current
     /// refresh token nor the newest `tokenId` was used: the state of the first
-    /// answer, unchanged. Any other earlier one: the session is ended.
+    /// answer, unchanged. Any other earlier one: the session is ended, by the
+    /// server; `origin` is where the token was presented.
     ///
     /// # Errors
     /// [`StoreError::NotLive`], [`StoreError::Denied`] (user, device or
@@ -354,14 +357,15 @@ pub trait Store: Send + Sync + 'static {
     fn refresh(
         &self,
         refresh: Refresh,
+        origin: Origin,
         now: Timestamp,
     ) -> impl Future<Output = Result<Refreshed, StoreError>> + Send;
 
     /// Everybody and everything at this instant.
     fn directory(&self) -> impl Future<Output = Arc<Directory>> + Send;
 
-    /// Makes a change of the directory if its rules allow it, together with
-    /// all endings it brings. Answers the resource and whether it was created.
+    /// Makes a change of the directory if its rules allow it to the actor of
+    /// `cause`, together with all endings it brings. Answers the resource and whether it was created.
     ///
     /// # Errors
     /// [`StoreError::Refused`].
@@ -369,7 +373,7 @@ pub trait Store: Send + Sync + 'static {
         &self,
         change: DirectoryChange,
         precondition: Precondition,
-        actor: Actor,
+        cause: Cause,
         now: Timestamp,
     ) -> impl Future<Output = Result<(Resource, bool), StoreError>> + Send;
 
@@ -380,7 +384,7 @@ pub trait Store: Send + Sync + 'static {
     fn end_all(
         &self,
         reason: EndReason,
-        by: Author,
+        cause: Cause,
         now: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 

@@ -1,11 +1,11 @@
 //! Promises of `change` and `directory`: what a change does to sessions.
 
 use super::{
-    Shop, USERS, as_stored, at, device_input, device_name, password, put_device, role_name, rules,
-    user_id, user_input, user_name,
+    Shop, USERS, as_stored, at, cause, device_input, device_name, password, put_device, role_name,
+    rules, user_id, user_input, user_name,
 };
 use crate::model::{
-    Actor, DeviceInput, DirectoryChange, EndReason, Env, Mode, Precondition, Refusal, Resource,
+    Cause, DeviceInput, DirectoryChange, EndReason, Env, Mode, Precondition, Refusal, Resource,
     Session, UserInput, Version,
 };
 use crate::store::{Rules, Store, StoreError};
@@ -127,23 +127,20 @@ pub(crate) fn the_own_password_ends_the_other_sessions_only<S: Store>(open: &imp
 pub(crate) fn a_refused_change_changes_nothing<S: Store>(open: &impl Fn(Rules) -> S) {
     let shop = Shop::documented(open);
     let boss = shop.begin("999", "P01", at(0));
-    let cashier = Actor::Caller {
-        user_name: user_name("1"),
-        device_name: device_name("P01"),
-    };
+    let cashier = cause("1", "P01");
     let delete = |place| DirectoryChange::DeleteUser(user_id(place));
-    let refuse = |change, actor| {
+    let refuse = |change, cause| {
         let change = shop
             .store
-            .change(change, Precondition::default(), actor, at(1));
+            .change(change, Precondition::default(), cause, at(1));
         shop.run(change).expect_err("is not allowed")
     };
 
     let forbidden = refuse(delete(2), cashier);
-    let last_admin = refuse(delete(0), Actor::System);
+    let last_admin = refuse(delete(0), Cause::operator());
     let half = refuse(
         DirectoryChange::All(vec![delete(2), delete(0)]),
-        Actor::System,
+        Cause::operator(),
     );
 
     assert!(matches!(
@@ -195,7 +192,7 @@ pub(crate) fn a_precondition_is_put_to_what_is_stored<S: Store>(open: &impl Fn(R
         let change = put_device(device_input("P01", Env::CashRegister));
         shop.run(
             shop.store
-                .change(change, precondition, Actor::System, at(1)),
+                .change(change, precondition, Cause::operator(), at(1)),
         )
     };
 

@@ -1,7 +1,7 @@
 //! Promises of `end`, `end_all` and `reason`.
 
 use super::{Shop, at, session_id};
-use crate::model::{Author, EndReason, Precondition, Version, VersionTag};
+use crate::model::{Cause, EndReason, Precondition, Version, VersionTag};
 use crate::store::{Rules, Store, StoreError};
 
 pub(crate) fn an_ended_session_is_gone_at_once_from_everywhere<S: Store>(
@@ -39,7 +39,7 @@ pub(crate) fn the_reason_of_every_ending_is_told<S: Store>(open: &impl Fn(Rules)
         let none = Precondition::default();
         let end = shop
             .store
-            .end(session.id, none, false, reason, Author::Server, at(1));
+            .end(session.id, none, false, reason, Cause::server(), at(1));
         shop.run(end).expect("is live");
 
         assert_eq!(shop.reason(session.id, at(2)), Some(reason));
@@ -104,8 +104,8 @@ pub(crate) fn ending_everybody_spares_only_who_logs_in_later<S: Store>(open: &im
         .map(|device| shop.begin("1", device, at(0)).id)
         .collect();
 
-    let (reason, by) = (EndReason::Restored, Author::Server);
-    shop.run(shop.store.end_all(reason, by, at(1)))
+    let (reason, cause) = (EndReason::Restored, Cause::server());
+    shop.run(shop.store.end_all(reason, cause, at(1)))
         .expect("the store is well");
     let later = shop.begin("1", "P01", at(1));
 

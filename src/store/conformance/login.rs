@@ -1,6 +1,6 @@
 //! Promises of `begin`.
 
-use super::{Shop, at, device_input, put_device, rules, seconds, user_id};
+use super::{Shop, at, cause, device_input, put_device, rules, seconds, user_id};
 use crate::model::{DeviceInput, EndReason, Env, KnownRight, Session, Version};
 use crate::store::{Rules, Store, StoreError};
 
@@ -143,10 +143,14 @@ pub(crate) fn a_login_with_a_password_that_changed_meanwhile_is_denied<S: Store>
     shop.edit(1, at(1), |user| user.password = Some("another".into()));
 
     assert_eq!(
-        shop.run(shop.store.begin(late, at(2))).err(),
+        shop.run(shop.store.begin(late, cause("1", "P01"), at(2)))
+            .err(),
         Some(StoreError::Denied)
     );
-    assert!(shop.run(shop.store.begin(unasked, at(2))).is_ok());
+    assert!(
+        shop.run(shop.store.begin(unasked, cause("1", "P01"), at(2)))
+            .is_ok()
+    );
 }
 
 pub(crate) fn a_denied_login_ends_nobody<S: Store>(open: &impl Fn(Rules) -> S) {
@@ -165,12 +169,13 @@ pub(crate) fn an_id_that_exists_is_not_opened_again<S: Store>(open: &impl Fn(Rul
     let shop = Shop::documented(open);
     let new = shop.new_session("1", "Office");
     let first = shop
-        .run(shop.store.begin(new.clone(), at(0)))
+        .run(shop.store.begin(new.clone(), cause("1", "P01"), at(0)))
         .expect("the login is good")
         .session;
 
     assert_eq!(
-        shop.run(shop.store.begin(new, at(5))).err(),
+        shop.run(shop.store.begin(new, cause("1", "P01"), at(5)))
+            .err(),
         Some(StoreError::Unknown)
     );
     assert_eq!(shop.find(first.id, at(5)), Some(first));

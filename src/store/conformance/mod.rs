@@ -13,8 +13,8 @@ use super::{
     StoreError, Swept,
 };
 use crate::model::{
-    Actor, AuthenticationType, Author, DeviceInput, DeviceName, Directory, DirectoryChange,
-    EndReason, Env, Mode, Precondition, Resource, Right, RoleInput, RoleName, Session, SessionId,
+    AuthenticationType, Cause, DeviceInput, DeviceName, Directory, DirectoryChange, EndReason, Env,
+    Mode, Origin, Precondition, Resource, Right, RoleInput, RoleName, Session, SessionId,
     Timestamp, UserDeviceInput, UserId, UserInput, UserName, VersionTag,
 };
 use crate::ndata::{Query, SessionMember};
@@ -236,6 +236,11 @@ pub(crate) fn set_up() -> DirectoryChange {
     DirectoryChange::SetUp(steps)
 }
 
+/// A caller of the shop.
+pub(crate) fn cause(user: &str, device: &str) -> Cause {
+    Cause::caller(user_name(user), device_name(device), Origin::default())
+}
+
 /// A runtime for one thread, with the timers that stores may need.
 pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
@@ -295,7 +300,8 @@ impl<S: Store> Shop<S> {
         device: &str,
         now: Timestamp,
     ) -> Result<Begun, StoreError> {
-        self.run(self.store.begin(self.new_session(user, device), now))
+        let new = self.new_session(user, device);
+        self.run(self.store.begin(new, cause(user, device), now))
     }
 
     pub(crate) fn begin(&self, user: &str, device: &str, now: Timestamp) -> Session {
@@ -345,8 +351,8 @@ impl<S: Store> Shop<S> {
             if_match: (!tags.is_empty()).then(|| tags.to_vec()),
             ..Precondition::default()
         };
-        let (reason, by) = (EndReason::Revoked, Author::CommandLine);
-        self.run(self.store.end(id, if_match, own_access, reason, by, now))
+        let (reason, cause) = (EndReason::Revoked, Cause::operator());
+        self.run(self.store.end(id, if_match, own_access, reason, cause, now))
     }
 
     /// Presents the refresh token of a generation.
@@ -363,7 +369,7 @@ impl<S: Store> Shop<S> {
             next_sha256: refresh_sha256(presented + 1),
             next_jti: u128::from(self.drawn.get()).to_be_bytes(),
         };
-        self.run(self.store.refresh(refresh, now))
+        self.run(self.store.refresh(refresh, Origin::default(), now))
     }
 
     /// Makes a change as the operator.
@@ -374,7 +380,7 @@ impl<S: Store> Shop<S> {
     ) -> Result<(Resource, bool), StoreError> {
         self.run(
             self.store
-                .change(change, Precondition::default(), Actor::System, now),
+                .change(change, Precondition::default(), Cause::operator(), now),
         )
     }
 

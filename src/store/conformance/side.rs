@@ -11,7 +11,7 @@ use super::{
     DEVICES, USERS, at, device_name, refresh_sha256, session_id, set_up, user_id, user_name,
 };
 use crate::model::{
-    Actor, AuthenticationType, Author, Device, Directory, DirectoryChange, EndReason, Precondition,
+    AuthenticationType, Cause, Device, Directory, DirectoryChange, EndReason, Origin, Precondition,
     Resource, Rights, Role, Session, SessionId, Timestamp, User, UserName, Version, VersionTag,
 };
 use crate::ndata::{Query, SessionMember};
@@ -147,9 +147,9 @@ impl<S: Store> Side<S> {
             noted: HashMap::new(),
             tokens: HashMap::new(),
         };
-        let change = side
-            .store()
-            .change(set_up(), Precondition::default(), Actor::System, at(0));
+        let change =
+            side.store()
+                .change(set_up(), Precondition::default(), Cause::operator(), at(0));
         side.runtime.block_on(change).expect("the store is empty");
         side
     }
@@ -239,8 +239,9 @@ impl<S: Store> Side<S> {
                 condition,
             } => self.change(edits, *asker, *condition, call),
             Action::EndAll => {
-                let (reason, by) = (EndReason::NotBefore, Author::CommandLine);
-                let done = self.runtime.block_on(self.store().end_all(reason, by, now));
+                let (reason, cause) = (EndReason::NotBefore, Cause::operator());
+                let done = self.store().end_all(reason, cause, now);
+                let done = self.runtime.block_on(done);
                 done.map_or_else(Answer::Failed, |()| Answer::Nothing)
             }
             Action::Sweep { max } => {
@@ -314,7 +315,9 @@ impl<S: Store> Side<S> {
     }
 
     fn begin(&mut self, new: NewSession, now: Timestamp) -> Answer {
-        let begun = match self.runtime.block_on(self.store().begin(new, now)) {
+        let (user, device) = (new.user_name.clone(), new.device_name.clone());
+        let cause = Cause::caller(user, device, Origin::default());
+        let begun = match self.runtime.block_on(self.store().begin(new, cause, now)) {
             Ok(begun) => begun,
             Err(error) => return Answer::Failed(error),
         };
@@ -377,8 +380,10 @@ impl<S: Store> Side<S> {
             if_match: tag.map(|tag| vec![tag]),
             ..Precondition::default()
         };
-        let (reason, by) = (EndReason::Revoked, Author::CommandLine);
-        let ended = self.store().end(id, if_match, own_access, reason, by, now);
+        let (reason, cause) = (EndReason::Revoked, Cause::operator());
+        let ended = self
+            .store()
+            .end(id, if_match, own_access, reason, cause, now);
         match self.runtime.block_on(ended) {
             Ok(session) => {
                 self.note(&session, false);
@@ -401,7 +406,7 @@ impl<S: Store> Side<S> {
         };
         match self
             .runtime
-            .block_on(self.store().refresh(refresh, call.now))
+            .block_on(self.store().refresh(refresh, Origin::default(), call.now))
         {
             Ok(refreshed) => {
                 let known = self.tokens.entry(id).or_default();
@@ -464,14 +469,14 @@ impl<S: Store> Side<S> {
             _ => DirectoryChange::All(steps),
         };
         let precondition = as_precondition(condition, stored_version(&directory, &change));
-        let actor = match asker {
-            Asker::Operator => Actor::System,
-            Asker::Caller { user, device } => Actor::Caller {
-                user_name: self.name_of(user),
-                device_name: device_name(DEVICES[device].0),
-            },
+        let cause = match asker {
+            Asker::Operator => Cause::operator(),
+            Asker::Caller { user, device } => {
+                let device = device_name(DEVICES[device].0);
+                Cause::caller(self.name_of(user), device, Origin::default())
+            }
         };
-        let changed = self.store().change(change, precondition, actor, call.now);
+        let changed = self.store().change(change, precondition, cause, call.now);
         match self.runtime.block_on(changed) {
             Ok((resource, created)) => {
                 let resource = match resource {

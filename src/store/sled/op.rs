@@ -4,7 +4,7 @@
 use tokio::sync::oneshot;
 
 use crate::model::{
-    Actor, Author, DeviceName, DirectoryChange, EndReason, Precondition, Resource, Session,
+    Cause, DeviceName, DirectoryChange, EndReason, Origin, Precondition, Resource, Session,
     SessionId, Timestamp,
 };
 use crate::store::{Begun, NewSession, Refresh, Refreshed, StoreError, Swept};
@@ -17,15 +17,15 @@ pub type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 #[derive(Debug)]
 pub enum Op {
     /// Open a session.
-    Begin(Box<NewSession>, Timestamp, Reply<Begun>),
+    Begin(Box<Begin>, Reply<Begun>),
     /// End a session.
-    End(End, Reply<Session>),
+    End(Box<End>, Reply<Session>),
     /// Exchange a refresh token.
-    Refresh(Refresh, Timestamp, Reply<Refreshed>),
+    Refresh(Box<Exchange>, Reply<Refreshed>),
     /// Change the directory.
     Change(Box<Change>, Reply<(Resource, bool)>),
     /// End every session.
-    EndAll(EndReason, Author, Timestamp, Reply<()>),
+    EndAll(EndReason, Cause, Timestamp, Reply<()>),
     /// Move what is over to the archive.
     Sweep(Timestamp, usize, Reply<Swept>),
     /// Write a session as memory has it: it is at its ceiling, or its newest
@@ -42,6 +42,28 @@ pub enum Op {
     },
 }
 
+/// A session to open.
+#[derive(Debug)]
+pub struct Begin {
+    /// Which.
+    pub new: NewSession,
+    /// For whom.
+    pub cause: Cause,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// A refresh token to exchange.
+#[derive(Debug)]
+pub struct Exchange {
+    /// Which.
+    pub refresh: Refresh,
+    /// Where it was presented.
+    pub origin: Origin,
+    /// When.
+    pub now: Timestamp,
+}
+
 /// The conditions of an ending.
 #[derive(Debug)]
 pub struct End {
@@ -54,7 +76,7 @@ pub struct End {
     /// Why.
     pub reason: EndReason,
     /// Who.
-    pub by: Author,
+    pub cause: Cause,
     /// When.
     pub now: Timestamp,
 }
@@ -67,7 +89,7 @@ pub struct Change {
     /// Under which conditions.
     pub precondition: Precondition,
     /// For whom.
-    pub actor: Actor,
+    pub cause: Cause,
     /// When.
     pub now: Timestamp,
 }
@@ -124,9 +146,9 @@ impl Op {
     /// Answers without having done anything.
     pub fn refuse(self, error: StoreError) {
         match self {
-            Self::Begin(_, _, reply) => drop(reply.send(Err(error))),
+            Self::Begin(_, reply) => drop(reply.send(Err(error))),
             Self::End(_, reply) => drop(reply.send(Err(error))),
-            Self::Refresh(_, _, reply) => drop(reply.send(Err(error))),
+            Self::Refresh(_, reply) => drop(reply.send(Err(error))),
             Self::Change(_, reply) => drop(reply.send(Err(error))),
             Self::Sweep(_, _, reply) => drop(reply.send(Err(error))),
             Self::EndAll(_, _, _, reply)

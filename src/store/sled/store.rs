@@ -22,7 +22,7 @@ use super::table::{CheckOutcome, Table};
 use super::view::View;
 use super::writer::{Writer, lag};
 use crate::model::{
-    Actor, Author, Directory, DirectoryChange, EndReason, Precondition, Resource, Session,
+    Cause, Directory, DirectoryChange, EndReason, Origin, Precondition, Resource, Session,
     SessionId, Timestamp,
 };
 use crate::ndata::{Query, SessionMember};
@@ -308,9 +308,14 @@ impl Store for SledStore {
         page.await.unwrap_or(Err(StoreError::Busy))
     }
 
-    async fn begin(&self, new: NewSession, now: Timestamp) -> Result<Begun, StoreError> {
-        self.submit(|reply| Op::Begin(Box::new(new), now, reply))
-            .await
+    async fn begin(
+        &self,
+        new: NewSession,
+        cause: Cause,
+        now: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        let begin = Box::new(op::Begin { new, cause, now });
+        self.submit(|reply| Op::Begin(begin, reply)).await
     }
 
     async fn end(
@@ -319,17 +324,17 @@ impl Store for SledStore {
         if_match: Precondition,
         own_access: bool,
         reason: EndReason,
-        by: Author,
+        cause: Cause,
         now: Timestamp,
     ) -> Result<Session, StoreError> {
-        let end = op::End {
+        let end = Box::new(op::End {
             id,
             if_match,
             own_access,
             reason,
-            by,
+            cause,
             now,
-        };
+        });
         self.submit(|reply| Op::End(end, reply)).await
     }
 
@@ -338,8 +343,18 @@ impl Store for SledStore {
         self.shared.table.get(id)?.record.tokens
     }
 
-    async fn refresh(&self, refresh: Refresh, now: Timestamp) -> Result<Refreshed, StoreError> {
-        self.submit(|reply| Op::Refresh(refresh, now, reply)).await
+    async fn refresh(
+        &self,
+        refresh: Refresh,
+        origin: Origin,
+        now: Timestamp,
+    ) -> Result<Refreshed, StoreError> {
+        let exchange = Box::new(op::Exchange {
+            refresh,
+            origin,
+            now,
+        });
+        self.submit(|reply| Op::Refresh(exchange, reply)).await
     }
 
     async fn directory(&self) -> Arc<Directory> {
@@ -350,13 +365,13 @@ impl Store for SledStore {
         &self,
         change: DirectoryChange,
         precondition: Precondition,
-        actor: Actor,
+        cause: Cause,
         now: Timestamp,
     ) -> Result<(Resource, bool), StoreError> {
         let change = Box::new(op::Change {
             what: change,
             precondition,
-            actor,
+            cause,
             now,
         });
         self.submit(|reply| Op::Change(change, reply)).await
@@ -365,10 +380,10 @@ impl Store for SledStore {
     async fn end_all(
         &self,
         reason: EndReason,
-        by: Author,
+        cause: Cause,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.submit(|reply| Op::EndAll(reason, by, now, reply))
+        self.submit(|reply| Op::EndAll(reason, cause, now, reply))
             .await
     }
 

@@ -2,9 +2,9 @@
 
 use super::end::stage_end;
 use super::{Verdict, answer};
-use crate::model::{Author, EndReason, Session, Timestamp, Version};
+use crate::model::{EndReason, Session, Timestamp, Version};
 use crate::store::sled::disk::Batch;
-use crate::store::sled::op::Reply;
+use crate::store::sled::op::{Begin, Reply};
 use crate::store::sled::record::Record;
 use crate::store::sled::shared::Shared;
 use crate::store::{Begun, NewSession, StoreError, TokenState};
@@ -13,12 +13,12 @@ use crate::store::{Begun, NewSession, StoreError, TokenState};
 pub const RESERVE_MIN: u64 = 64;
 
 pub(super) fn begin(
-    new: NewSession,
-    now: Timestamp,
+    begin: Begin,
     reply: Reply<Begun>,
     shared: &Shared,
     batch: &mut Batch,
 ) -> Verdict {
+    let Begin { new, cause, now } = begin;
     // Hashing took a while: everything is looked at again.
     let Some(principal) = shared.view.principal(&new.user_name, &new.device_name) else {
         return answer(reply, Err(StoreError::Denied));
@@ -36,17 +36,13 @@ pub(super) fn begin(
         return answer(reply, Err(StoreError::Full));
     }
     let env = principal.device.env;
-    let author = Author::Caller {
-        user_name: new.user_name.clone(),
-        device_name: new.device_name.clone(),
-    };
     let mut replaced = Vec::new();
     if env.is_sale() {
         for id in shared.table.on_device(&new.device_name) {
             replaced.extend(stage_end(
                 id,
                 EndReason::Replaced,
-                &author,
+                &cause.by,
                 now,
                 shared,
                 batch,

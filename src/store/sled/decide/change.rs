@@ -2,7 +2,7 @@
 
 use super::fence::put_up;
 use super::{Verdict, answer};
-use crate::model::{Author, DirectoryDecision, Resource};
+use crate::model::{DirectoryDecision, Resource};
 use crate::store::StoreError;
 use crate::store::sled::disk::Batch;
 use crate::store::sled::fence::Fence;
@@ -16,7 +16,7 @@ pub(super) fn change_directory(
     batch: &mut Batch,
 ) -> Verdict {
     let directory = shared.view.directory();
-    let decided = directory.decide(&change.what, &change.precondition, &change.actor);
+    let decided = directory.decide(&change.what, &change.precondition, &change.cause.actor());
     let decision = match decided {
         Ok(decision) => decision,
         Err(refusal) => return answer(reply, Err(StoreError::Refused(refusal))),
@@ -28,16 +28,6 @@ pub(super) fn change_directory(
     directory.apply(&decision);
     stage_directory(&decision, batch);
     batch.rewrite_base(&directory);
-    let by = match change.actor {
-        crate::model::Actor::System => Author::CommandLine,
-        crate::model::Actor::Caller {
-            user_name,
-            device_name,
-        } => Author::Caller {
-            user_name,
-            device_name,
-        },
-    };
     let DirectoryDecision {
         ends,
         resource,
@@ -47,7 +37,7 @@ pub(super) fn change_directory(
     let fence = (!ends.is_empty()).then(|| Fence {
         number: batch.commit(),
         ends,
-        by: by.clone(),
+        by: change.cause.by,
         at: change.now,
     });
     if let Some(fence) = &fence {

@@ -93,7 +93,7 @@ pub(super) fn end_one(
         shared.table.unpin(end.id);
         return answer(reply, Err(StoreError::Stale(seen)));
     }
-    let Some(staged) = stage_end(end.id, end.reason, &end.by, end.now, shared, batch) else {
+    let Some(staged) = stage_end(end.id, end.reason, &end.cause.by, end.now, shared, batch) else {
         return answer(reply, Err(StoreError::NotLive(None)));
     };
     Verdict::Write(Box::new(move |shared, durable| {

@@ -2,7 +2,7 @@
 //! the table a few at a time.
 
 use super::Verdict;
-use crate::model::{Author, EndReason, Ends, Subject, Timestamp};
+use crate::model::{Author, Cause, EndReason, Ends, Subject, Timestamp};
 use crate::store::StoreError;
 use crate::store::sled::disk::Batch;
 use crate::store::sled::fence::Fence;
@@ -31,7 +31,7 @@ impl From<Fence> for Fenced {
 
 pub(super) fn end_all(
     reason: EndReason,
-    by: Author,
+    cause: Cause,
     at: Timestamp,
     reply: Reply<()>,
     batch: &mut Batch,
@@ -44,7 +44,7 @@ pub(super) fn end_all(
     let fence = Fence {
         number: batch.commit(),
         ends,
-        by,
+        by: cause.by,
         at,
     };
     batch.put_fence(&fence);

@@ -49,7 +49,8 @@ pub fn touched(op: &Op, shared: &Shared) -> Touched {
         ..Touched::default()
     };
     match op {
-        Op::Begin(new, ..) => {
+        Op::Begin(begin, _) => {
+            let new = &begin.new;
             let directory = shared.view.directory();
             let device = directory.device(&new.device_name);
             if !device.is_some_and(|device| device.env.is_sale()) {
@@ -64,7 +65,7 @@ pub fn touched(op: &Op, shared: &Shared) -> Touched {
             }
         }
         Op::End(end, _) => one(end.id),
-        Op::Refresh(refresh, ..) => one(refresh.id),
+        Op::Refresh(exchange, _) => one(exchange.refresh.id),
         Op::Write(id, _) => one(*id),
         Op::PutMeta(..) => Touched::default(),
         Op::Change(..) | Op::EndAll(..) | Op::Sweep(..) | Op::MarkClock { .. } => alone(),
@@ -74,11 +75,11 @@ pub fn touched(op: &Op, shared: &Shared) -> Touched {
 /// Decides one operation.
 pub fn decide(op: Op, shared: &Shared, batch: &mut Batch) -> Verdict {
     match op {
-        Op::Begin(new, now, reply) => begin::begin(*new, now, reply, shared, batch),
+        Op::Begin(wanted, reply) => begin::begin(*wanted, reply, shared, batch),
         Op::End(end, reply) => end::end_one(&end, reply, shared, batch),
-        Op::Refresh(refresh, now, reply) => refresh::exchange(refresh, now, reply, shared, batch),
+        Op::Refresh(wanted, reply) => refresh::exchange(&wanted, reply, shared, batch),
         Op::Change(change, reply) => change::change_directory(*change, reply, shared, batch),
-        Op::EndAll(reason, by, now, reply) => fence::end_all(reason, by, now, reply, batch),
+        Op::EndAll(reason, cause, now, reply) => fence::end_all(reason, cause, now, reply, batch),
         Op::Sweep(..) => unreachable!("the writer sweeps by itself"),
         Op::Write(id, reply) => write::write(id, reply, shared, batch),
         Op::PutMeta(name, value, reply) => {

@@ -3,20 +3,20 @@
 use super::begin::RESERVE_MIN;
 use super::end::stage_end;
 use super::{Verdict, answer};
-use crate::model::{Author, EndReason, SessionId, Timestamp, Version};
+use crate::model::{Author, EndReason, Version};
 use crate::store::sled::disk::Batch;
-use crate::store::sled::op::Reply;
+use crate::store::sled::op::{Exchange, Reply};
 use crate::store::sled::record::Kept;
 use crate::store::sled::shared::Shared;
-use crate::store::{Refresh, Refreshed, StoreError, TokenState};
+use crate::store::{Refreshed, StoreError, TokenState};
 
 pub(super) fn exchange(
-    refresh: Refresh,
-    now: Timestamp,
+    wanted: &Exchange,
     reply: Reply<Refreshed>,
     shared: &Shared,
     batch: &mut Batch,
 ) -> Verdict {
+    let (refresh, now) = (wanted.refresh, wanted.now);
     let live = shared
         .table
         .find(refresh.id, now)
@@ -57,7 +57,7 @@ pub(super) fn exchange(
                 }),
             );
         }
-        return reuse(refresh.id, now, reply, shared, batch);
+        return reuse(wanted, reply, shared, batch);
     }
     let tokens = TokenState {
         generation: tokens.generation + 1,
@@ -88,25 +88,21 @@ pub(super) fn exchange(
 /// A refresh token that was exchanged before is presented again: somebody has
 /// a copy, so the session ends.
 fn reuse(
-    id: SessionId,
-    now: Timestamp,
+    wanted: &Exchange,
     reply: Reply<Refreshed>,
     shared: &Shared,
     batch: &mut Batch,
 ) -> Verdict {
-    let staged = stage_end(
-        id,
-        EndReason::RefreshReuse,
-        &Author::Server,
-        now,
-        shared,
-        batch,
-    );
+    let (id, reason, by) = (wanted.refresh.id, EndReason::RefreshReuse, Author::Server);
+    let peer = wanted.origin.peer.map(|peer| peer.to_string());
+    let staged = stage_end(id, reason, &by, wanted.now, shared, batch);
     let Some(staged) = staged else {
         return answer(reply, Err(StoreError::NotLive(None)));
     };
     Verdict::Write(Box::new(move |shared, durable| {
         staged.apply(shared);
+        let session = id.short();
+        tracing::warn!(target: "store", peer, session.id = session, "a refresh token was used twice");
         let _ = reply.send(Err(if durable {
             StoreError::Reused
         } else {

@@ -40,7 +40,7 @@ async fn act(store: &SledStore, scene: &Scene, act: Act, slot: usize) -> bool {
         Act::Refresh => refresh(store, scene.standing, 0).await.is_ok(),
         Act::Disable => disable(store, "a").await.is_ok(),
         Act::EndAll => store
-            .end_all(EndReason::NotBefore, Author::Server, NOW)
+            .end_all(EndReason::NotBefore, Cause::server(), NOW)
             .await
             .is_ok(),
     }

@@ -6,8 +6,8 @@ use super::SledStore;
 use super::disk::Disk;
 use super::store::Opened;
 use crate::model::{
-    Actor, AuthenticationType, Author, DeviceInput, DeviceName, DirectoryChange, EndReason, Env,
-    Mode, Precondition, SessionId, Timestamp, UserDeviceInput, UserId, UserInput, UserName,
+    AuthenticationType, Cause, DeviceInput, DeviceName, DirectoryChange, EndReason, Env, Mode,
+    Origin, Precondition, SessionId, Timestamp, UserDeviceInput, UserId, UserInput, UserName,
 };
 use crate::store::{Access, NewSession, Refresh, Rules, Store, StoreError};
 
@@ -132,7 +132,7 @@ async fn begin(
     device: &str,
 ) -> Result<(), StoreError> {
     store
-        .begin(new_session(id, user, device), NOW)
+        .begin(new_session(id, user, device), Cause::server(), NOW)
         .await
         .map(drop)
 }
@@ -140,7 +140,7 @@ async fn begin(
 async fn end(store: &SledStore, id: SessionId) -> Result<(), StoreError> {
     let none = Precondition::default();
     store
-        .end(id, none, false, EndReason::Revoked, Author::Server, NOW)
+        .end(id, none, false, EndReason::Revoked, Cause::server(), NOW)
         .await
         .map(drop)
 }
@@ -153,12 +153,15 @@ async fn refresh(store: &SledStore, id: SessionId, presented: u32) -> Result<(),
         next_sha256: [next; 32],
         next_jti: [next; 16],
     };
-    store.refresh(refresh, NOW).await.map(drop)
+    store
+        .refresh(refresh, Origin::default(), NOW)
+        .await
+        .map(drop)
 }
 
 async fn change(store: &SledStore, change: DirectoryChange) -> Result<(), StoreError> {
     store
-        .change(change, Precondition::default(), Actor::System, NOW)
+        .change(change, Precondition::default(), Cause::operator(), NOW)
         .await
         .map(drop)
 }

@@ -96,7 +96,7 @@ fn an_ending_whose_archiving_a_kill_cut_off_keeps_its_reason() {
     block_on(async {
         change(&store, shop()).await.expect("written");
         begin(&store, id, "a", "LINK").await.expect("written");
-        let ended = store.end_all(EndReason::NotBefore, Author::Server, NOW);
+        let ended = store.end_all(EndReason::NotBefore, Cause::server(), NOW);
         ended.await.expect("written");
     });
     twins::as_after_a_kill(dir.path(), killed.path());
@@ -115,7 +115,7 @@ fn an_id_that_has_ended_never_begins_again() {
         begin(&store, one, "a", "LINK").await.expect("written");
         begin(&store, two, "a", "LINK").await.expect("written");
         end(&store, one).await.expect("written");
-        let all = store.end_all(EndReason::NotBefore, Author::Server, NOW);
+        let all = store.end_all(EndReason::NotBefore, Cause::server(), NOW);
         // The second login follows the fence before its record is archived.
         let again = begin(&store, two, "a", "LINK");
         let (all, again) = tokio::join!(all, again);
@@ -138,7 +138,10 @@ fn a_group_carries_the_time_of_its_own_operations() {
     block_on(async {
         change(&store, shop()).await.expect("written");
         let new = new_session(SessionId::draw(), "a", "LINK");
-        store.begin(new, later).await.expect("written");
+        store
+            .begin(new, Cause::server(), later)
+            .await
+            .expect("written");
     });
     twins::as_after_a_kill(dir.path(), killed.path());
     assert_eq!(open(killed.path()).mark(), later);
