@@ -6,6 +6,7 @@
 
 pub mod installation;
 pub mod memory;
+pub mod nws4;
 pub mod password;
 pub mod pool;
 pub mod refresh;

@@ -7,6 +7,8 @@
     reason = "every test file uses another part of it"
 )]
 
+pub mod nws4;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
