@@ -22,7 +22,7 @@ use tillgate::model::{
     AuthenticationType, Cause, DeviceName, EndReason, Precondition, SessionId, UserName,
 };
 use tillgate::store::sled::SledStore;
-use tillgate::store::{NewSession, Rules, Store};
+use tillgate::store::{End, NewSession, Rules, Scope, Store};
 use tokio::sync::oneshot;
 
 /// The allocator of the real binary.
@@ -170,10 +170,15 @@ fn end_all(store: &Arc<SledStore>, ids: Vec<SessionId>, callers: u32) -> Round {
     let step: Step = Arc::new(move |n| {
         let (store, id) = (Arc::clone(&store), ids[index(n)]);
         Box::pin(async move {
-            let (none, cause) = (Precondition::default(), Cause::operator());
-            let ended = store
-                .end(id, none, false, EndReason::Revoked, cause, wall())
-                .await;
+            let end = End {
+                id,
+                scope: Scope::Any,
+                if_match: Precondition::default(),
+                own_access: false,
+                reason: EndReason::Revoked,
+                cause: Cause::operator(),
+            };
+            let ended = store.end(end, wall()).await;
             ended.expect("a durable ending");
         })
     });

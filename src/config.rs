@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::auth::password::HashParams;
-use crate::model::Env;
+use crate::model::{Env, SessionAccess};
 use crate::store::Rules;
 
 mod defaults;
@@ -60,6 +60,8 @@ pub struct Config {
 /// `[sessions]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionsConfig {
+    /// Whose sessions callers without any right reach.
+    pub access: SessionAccess,
     /// From login or refresh to `expiresAt`.
     pub lifetime: PerEnv<Duration>,
     /// How long a session may go without a request; `None` is for ever.

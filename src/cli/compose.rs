@@ -78,6 +78,7 @@ pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> 
     let policy = Policy {
         password_chars_min: config.password_chars_min(),
         dummy_hash,
+        session_access: config.sessions.access,
     };
     let app = App {
         store,

@@ -14,6 +14,7 @@ use super::exit::{Exit, Failure};
 use super::{control, store_file};
 use crate::config::Config;
 use crate::http;
+use crate::model::SessionAccess;
 use crate::server;
 use crate::service::{App, sweep};
 use crate::store::sled::SledStore;
@@ -84,6 +85,7 @@ async fn serve(config: &Config, args: &Serve, demo: Option<&DemoDir>) -> Result<
     }
     let stop = Stop::listen()?;
     let background = start_background(&app, &config.data_dir);
+    say_who_reaches_sessions(config.sessions.access);
     println!("tillgate listening on http://{address}");
     let drained = server::serve(
         listener,
@@ -101,6 +103,20 @@ async fn serve(config: &Config, args: &Serve, demo: Option<&DemoDir>) -> Result<
         .await
         .map_err(|error| Failure::new(Exit::Failure, error))?;
     Ok(())
+}
+
+/// Whoever runs a server should not have to know the documented default.
+fn say_who_reaches_sessions(access: SessionAccess) {
+    match access {
+        SessionAccess::Open => tracing::info!(
+            target: "serve",
+            "sessions.access is open, as the API documents: every authenticated caller may list, read and end every session; own restricts this"
+        ),
+        SessionAccess::Own => tracing::info!(
+            target: "serve",
+            "sessions.access is own: sessions of others need sessionReadAny or sessionDeleteAny"
+        ),
+    }
 }
 
 async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {

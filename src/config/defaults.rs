@@ -10,6 +10,7 @@ use super::{
     SessionsConfig, UnknownMembers, beside,
 };
 use crate::auth::password::HashParams;
+use crate::model::SessionAccess;
 use crate::store::Rules;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -36,6 +37,7 @@ impl Default for SessionsConfig {
     fn default() -> Self {
         let rules = Rules::default();
         Self {
+            access: SessionAccess::Open,
             lifetime: PerEnv::all(rules.lifetime[0]),
             idle: PerEnv::all(rules.idle[0]),
             max_lifetime: rules.lifetime_max,

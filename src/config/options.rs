@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use super::value::{duration, duration_or_off, number, quoted, spell, word, word_for};
 use super::{Config, Language, LogFormat, UnknownMembers};
 use crate::auth::password::{HashParams, ITERATIONS_MAX, MEMORY_KIB_MAX, MEMORY_KIB_MIN};
-use crate::model::Env;
+use crate::model::{Env, SessionAccess};
 
 /// The key of the data directory.
 pub(super) const DATA_DIR: &str = "data_dir";
@@ -43,6 +43,8 @@ const LANGUAGES: &[(&str, Language)] = &[
     (Language::Slovak.tag(), Language::Slovak),
 ];
 const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+const ACCESS: &[(&str, SessionAccess)] =
+    &[("open", SessionAccess::Open), ("own", SessionAccess::Own)];
 const SWITCH: &[(&str, bool)] = &[("true", true), ("false", false)];
 
 /// One option.
@@ -173,6 +175,12 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
         "The installation key: created at the first start, mode 0600, outside of\ndata_dir. Keep a copy apart from the backups: they are worth nothing\nwithout it. Left out: data_dir with .key at the end.",
         |c, t| put(&mut c.key_file, path(t)),
         |c| quoted(c.key_file.to_string_lossy()),
+    ),
+    ConfigOption::new(
+        "sessions.access",
+        "Whose sessions a caller may list, read and end. open: everybody's, as the\nAPI documents. own: those of the same user name; sessionReadAny and\nsessionDeleteAny reach the others.",
+        |c, t| put(&mut c.sessions.access, word(t, ACCESS)),
+        |c| quoted(word_for(&c.sessions.access, ACCESS)),
     ),
     ConfigOption::new(
         "sessions.max_lifetime",

@@ -138,46 +138,44 @@ enum Place<'a> {
     SetUp,
 }
 
-/// All paths, each with the form that logs show and the methods it knows.
-fn place<'a>(segments: &'a [Cow<'a, str>]) -> Option<(Place<'a>, &'static str, &'static str)> {
-    let segments: Vec<&str> = segments.iter().map(|segment| &**segment).collect();
-    Some(match *segments {
-        ["sessions"] => (Place::Sessions, "/sessions", "GET, HEAD, OPTIONS"),
-        ["sessions", "ended" | "revocations"] => {
-            (Place::Reserved, "/sessions/{word}", "GET, HEAD, OPTIONS")
+/// Makes the list of all paths, and the function that finds a path in it, out
+/// of one table: what is answered can not be missing from the list.
+macro_rules! paths {
+    ($($segments:pat => ($place:expr, $template:literal, $allow:literal)),+ $(,)?) => {
+        /// All paths, each with the form that logs and documents show and the
+        /// methods it knows. Every one of them answers behind `/api` and
+        /// `/api/v1`, too.
+        pub const PATHS: &[(&str, &str)] = &[$(($template, $allow)),+];
+
+        fn place<'a>(
+            segments: &'a [Cow<'a, str>],
+        ) -> Option<(Place<'a>, &'static str, &'static str)> {
+            let segments: Vec<&str> = segments.iter().map(|segment| &**segment).collect();
+            Some(match *segments {
+                $($segments => ($place, $template, $allow),)+
+                _ => return None,
+            })
         }
-        ["sessions", id] => (
-            Place::Session(id),
-            "/sessions/{id}",
-            "GET, HEAD, DELETE, OPTIONS",
-        ),
-        ["auth"] => (Place::Auth, "/auth", "GET, HEAD, POST, DELETE, OPTIONS"),
-        ["auth", "refresh"] => (Place::Refresh, "/auth/refresh", "POST, OPTIONS"),
-        ["auth", "password"] => (Place::OwnPassword, "/auth/password", "PUT, OPTIONS"),
-        ["users"] => (Place::Users, "/users", "GET, HEAD, POST, OPTIONS"),
-        ["users", id] => (
-            Place::User(id),
-            "/users/{id}",
-            "GET, HEAD, PUT, DELETE, OPTIONS",
-        ),
-        ["devices"] => (Place::Devices, "/devices", "GET, HEAD, POST, OPTIONS"),
-        ["devices", name] => (
-            Place::Device(name),
-            "/devices/{name}",
-            "GET, HEAD, PUT, DELETE, OPTIONS",
-        ),
-        ["roles"] => (Place::Roles, "/roles", "GET, HEAD, POST, OPTIONS"),
-        ["roles", name] => (
-            Place::Role(name),
-            "/roles/{name}",
-            "GET, HEAD, PUT, DELETE, OPTIONS",
-        ),
-        ["health"] => (Place::Health, "/health", "GET, HEAD, OPTIONS"),
-        ["livez"] => (Place::Live, "/livez", "GET, HEAD, OPTIONS"),
-        ["readyz"] => (Place::Ready, "/readyz", "GET, HEAD, OPTIONS"),
-        ["setup"] => (Place::SetUp, "/setup", "POST, OPTIONS"),
-        _ => return None,
-    })
+    };
+}
+
+paths! {
+    ["sessions"] => (Place::Sessions, "/sessions", "GET, HEAD, OPTIONS"),
+    ["sessions", "ended" | "revocations"] => (Place::Reserved, "/sessions/{word}", "GET, HEAD, OPTIONS"),
+    ["sessions", id] => (Place::Session(id), "/sessions/{id}", "GET, HEAD, DELETE, OPTIONS"),
+    ["auth"] => (Place::Auth, "/auth", "GET, HEAD, POST, DELETE, OPTIONS"),
+    ["auth", "refresh"] => (Place::Refresh, "/auth/refresh", "POST, OPTIONS"),
+    ["auth", "password"] => (Place::OwnPassword, "/auth/password", "PUT, OPTIONS"),
+    ["users"] => (Place::Users, "/users", "GET, HEAD, POST, OPTIONS"),
+    ["users", id] => (Place::User(id), "/users/{id}", "GET, HEAD, PUT, DELETE, OPTIONS"),
+    ["devices"] => (Place::Devices, "/devices", "GET, HEAD, POST, OPTIONS"),
+    ["devices", name] => (Place::Device(name), "/devices/{name}", "GET, HEAD, PUT, DELETE, OPTIONS"),
+    ["roles"] => (Place::Roles, "/roles", "GET, HEAD, POST, OPTIONS"),
+    ["roles", name] => (Place::Role(name), "/roles/{name}", "GET, HEAD, PUT, DELETE, OPTIONS"),
+    ["health"] => (Place::Health, "/health", "GET, HEAD, OPTIONS"),
+    ["livez"] => (Place::Live, "/livez", "GET, HEAD, OPTIONS"),
+    ["readyz"] => (Place::Ready, "/readyz", "GET, HEAD, OPTIONS"),
+    ["setup"] => (Place::SetUp, "/setup", "POST, OPTIONS"),
 }
 
 /// The table: what is asked of which path, and who answers.
@@ -405,19 +403,13 @@ mod tests {
     }
 
     #[test]
-    fn every_path_answers_options_and_every_get_also_head() {
-        for path in [
-            "/sessions",
-            "/sessions/x",
-            "/auth",
-            "/users",
-            "/users/x",
-            "/setup",
-            "/health",
-        ] {
-            let (_, allow) = found(path).expect("a path of ours");
-            assert!(allow.ends_with("OPTIONS"), "{path}");
-            assert_eq!(allow.contains("GET"), allow.contains("HEAD"), "{path}");
+    fn every_listed_path_is_found_under_its_own_form_and_knows_options_and_head() {
+        for (template, allow) in PATHS {
+            let path = template.replace("{word}", "ended");
+            let path = path.replace("{id}", "x").replace("{name}", "x");
+            assert_eq!(found(&path), Some((*template, *allow)), "{path}");
+            assert!(allow.ends_with("OPTIONS"), "{template}");
+            assert_eq!(allow.contains("GET"), allow.contains("HEAD"), "{template}");
         }
     }
 }

@@ -17,9 +17,9 @@ pub(super) async fn list<S: Store>(
     limits: &Limits,
     request: &Request,
 ) -> Result<Reply, ApiError> {
-    request.caller(app, Reach::Everything).await?;
+    let caller = request.caller(app, Reach::Everything).await?;
     let query = ndata::parse::<SessionMember>(request.query.as_deref(), limits)?;
-    let page = app.list_sessions(&query).await?;
+    let page = app.list_sessions(&caller, &query).await?;
     Ok(Reply::ok(wire::session_page(&query, &page)))
 }
 

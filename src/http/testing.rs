@@ -14,7 +14,7 @@ use crate::clock::{Clock, SystemTimeSource};
 use crate::http::{Language, Settings};
 use crate::model::{
     Cause, DeviceInput, DeviceName, DirectoryChange, Env, KnownRight, Mode, Precondition, Right,
-    RoleInput, RoleName, UserDeviceInput, UserId, UserInput, UserName,
+    RoleInput, RoleName, SessionAccess, UserDeviceInput, UserId, UserInput, UserName,
 };
 use crate::ndata;
 use crate::service::{App, Policy, SetUpGate, sweep::SweeperState};
@@ -38,6 +38,7 @@ pub(crate) fn empty_app() -> Arc<App<MemoryStore>> {
         policy: Policy {
             password_chars_min: PASSWORD_CHARS_MIN,
             dummy_hash: password::dummy(params),
+            session_access: SessionAccess::Open,
         },
         set_up: SetUpGate::new(None),
         sweeper: SweeperState::default(),

@@ -21,7 +21,7 @@ pub use env::{AuthenticationType, Env};
 pub use id::{IdError, SessionId, UserId};
 pub use name::{DeviceName, NameError, RoleName, UserName};
 pub use person::{Device, Principal, Role, User, UserDevice};
-pub use rights::{KnownRight, Right, RightError, Rights};
+pub use rights::{KnownRight, Right, RightError, Rights, SessionAccess};
 pub use session::{Author, EndReason, EndedSession, Identity, Session};
 pub use time::Timestamp;
 pub use version::{Precondition, Version, VersionTag};

@@ -117,6 +117,17 @@ known_rights! {
     AuditRead = "auditRead",
 }
 
+/// Whose sessions callers without any right reach with `GET /sessions`, and
+/// `GET` and `DELETE /sessions/{id}`. Nothing else depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionAccess {
+    /// Everybody's, as the API documents.
+    Open,
+    /// Those of their own user name. Beyond them `sessionReadAny` reads and
+    /// `sessionDeleteAny` ends; what is out of reach is as good as not there.
+    Own,
+}
+
 /// A set of rights, in case-insensitive order without doubles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rights(Vec<Right>);

@@ -8,7 +8,7 @@ use crate::auth::installation::InstallationKey;
 use crate::auth::memory::Bearer;
 use crate::auth::pool::HashPool;
 use crate::clock::Clock;
-use crate::model::{EndReason, Field, Version};
+use crate::model::{EndReason, Field, SessionAccess, Version};
 use crate::store::Store;
 
 mod caller;
@@ -53,6 +53,8 @@ pub struct Policy {
     /// A hash of nothing anybody can type: verified against for unknown users,
     /// so that they cost the same time.
     pub dummy_hash: Arc<str>,
+    /// Whose sessions callers without any right reach.
+    pub session_access: SessionAccess,
 }
 
 /// Longest password, in bytes, that is looked at.

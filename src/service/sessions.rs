@@ -1,38 +1,59 @@
-//! Sessions: look, list, end.
+//! Sessions: look, list, end, and whose a caller reaches.
 
 use super::{App, Caller, ServiceError, Stored};
-use crate::model::{EndReason, Precondition, Session, SessionId};
+use crate::model::{EndReason, KnownRight, Precondition, Session, SessionAccess, SessionId};
 use crate::ndata::{Query, SessionMember};
-use crate::store::{Scope, SessionPage, Store, StoreError};
+use crate::store::{End, Scope, SessionPage, Store, StoreError};
 
 impl<S: Store> App<S> {
-    /// Live sessions that match a query. Every caller sees all of them, as the
-    /// API documents.
-    pub async fn list_sessions(
-        &self,
-        query: &Query<SessionMember>,
-    ) -> Result<SessionPage, ServiceError> {
-        Ok(self.store.page(query, &Scope::Any, self.now()).await?)
+    /// Whose sessions a caller reaches: everybody's where access is open or
+    /// with the right for it, else those of its own user name.
+    fn reach(&self, caller: &Caller, right: KnownRight) -> Scope {
+        match self.policy.session_access {
+            SessionAccess::Open => Scope::Any,
+            SessionAccess::Own if caller.may(right) => Scope::Any,
+            SessionAccess::Own => Scope::Own(caller.session.identity.user_name.clone()),
+        }
     }
 
-    /// One live session. Asked for its own, the caller sees the access that
-    /// this very request was.
+    /// Live sessions within the caller's reach that match a query; no count
+    /// tells of others.
+    pub async fn list_sessions(
+        &self,
+        caller: &Caller,
+        query: &Query<SessionMember>,
+    ) -> Result<SessionPage, ServiceError> {
+        let scope = self.reach(caller, KnownRight::SessionReadAny);
+        Ok(self.store.page(query, &scope, self.now()).await?)
+    }
+
+    /// One live session within the caller's reach. Asked for its own, the
+    /// caller sees the access that this very request was.
     pub async fn find_session(
         &self,
+        caller: &Caller,
+        id: SessionId,
+    ) -> Result<Session, ServiceError> {
+        let scope = self.reach(caller, KnownRight::SessionReadAny);
+        self.find_within(&scope, caller, id).await
+    }
+
+    async fn find_within(
+        &self,
+        scope: &Scope,
         caller: &Caller,
         id: SessionId,
     ) -> Result<Session, ServiceError> {
         if caller.session.id == id {
             return Ok(caller.session.clone());
         }
-        self.store
-            .find(id, self.now())
-            .await
-            .ok_or(ServiceError::NotFound)
+        let found = self.store.find(id, scope, self.now()).await;
+        found.ok_or(ServiceError::NotFound)
     }
 
-    /// Ends a session; answers its last state. From the answer on no request
-    /// of it succeeds, whatever happens to the machine.
+    /// Ends a session within the caller's reach; answers its last state. From
+    /// the answer on no request of it succeeds, whatever happens to the
+    /// machine.
     pub async fn end_session(
         &self,
         caller: &Caller,
@@ -40,11 +61,7 @@ impl<S: Store> App<S> {
         if_match: Precondition,
     ) -> Result<Session, ServiceError> {
         let own = caller.session.id == id;
-        let reason = if own {
-            EndReason::LoggedOut
-        } else {
-            EndReason::Revoked
-        };
+        let scope = self.reach(caller, KnownRight::SessionDeleteAny);
         let stale = |version| {
             ServiceError::PreconditionFailed(Stored {
                 resource: "session",
@@ -55,13 +72,22 @@ impl<S: Store> App<S> {
         };
         // `If-None-Match: *` asks that there be none to end.
         if if_match.create_only {
-            let session = self.find_session(caller, id).await?;
+            let session = self.find_within(&scope, caller, id).await?;
             return Err(stale(if own { caller.before } else { session.version }));
         }
-        let ended = self
-            .store
-            .end(id, if_match, own, reason, caller.cause(), self.now())
-            .await;
+        let end = End {
+            id,
+            scope,
+            if_match,
+            own_access: own,
+            reason: if own {
+                EndReason::LoggedOut
+            } else {
+                EndReason::Revoked
+            },
+            cause: caller.cause(),
+        };
+        let ended = self.store.end(end, self.now()).await;
         ended.map_err(|error| match error {
             StoreError::Stale(version) => stale(version),
             error => error.into(),

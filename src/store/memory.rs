@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::{
-    Access, Begun, Checked, NewSession, Refresh, Refreshed, Rules, Scope, SessionPage, Store,
+    Access, Begun, Checked, End, NewSession, Refresh, Refreshed, Rules, Scope, SessionPage, Store,
     StoreError, StoreHealth, Swept, TokenState,
 };
 use crate::model::{
@@ -270,10 +270,11 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn find(&self, id: SessionId, now: Timestamp) -> Option<Session> {
+    async fn find(&self, id: SessionId, scope: &Scope, now: Timestamp) -> Option<Session> {
         let state = self.state.lock();
         let at = self.live(&state, id, now).ok()?;
-        Some(state.sessions[at].session.clone())
+        let session = &state.sessions[at].session;
+        scope.covers(session).then(|| session.clone())
     }
 
     async fn page(
@@ -283,14 +284,10 @@ impl Store for MemoryStore {
         now: Timestamp,
     ) -> Result<SessionPage, StoreError> {
         let state = self.state.lock();
-        let own = |session: &Session| match scope {
-            Scope::Any => true,
-            Scope::Own(user) => session.identity.user_name == *user,
-        };
         let sessions = state.sessions.iter().map(|kept| &kept.session);
         let live = sessions.filter(|session| self.lapsed(session, now).is_none());
         let mut rows: Vec<&Session> = live
-            .filter(|session| own(session) && query.passes(*session))
+            .filter(|session| scope.covers(session) && query.passes(*session))
             .collect();
         let total = u64::try_from(rows.len()).expect("a list fits into memory");
         let order = query.order();
@@ -319,23 +316,21 @@ impl Store for MemoryStore {
         self.begin_now(new, &cause.by, now)
     }
 
-    async fn end(
-        &self,
-        id: SessionId,
-        if_match: Precondition,
-        own_access: bool,
-        reason: EndReason,
-        cause: Cause,
-        now: Timestamp,
-    ) -> Result<Session, StoreError> {
+    async fn end(&self, end: End, now: Timestamp) -> Result<Session, StoreError> {
         let state = &mut *self.state.lock();
-        let at = self.live(state, id, now)?;
-        let seen = Version(state.sessions[at].session.version.0 - u64::from(own_access));
-        if !if_match.if_match_holds(Some(seen)) {
+        let at = match (self.live(state, end.id, now), &end.scope) {
+            (Ok(at), scope) if scope.covers(&state.sessions[at].session) => at,
+            (Err(error), Scope::Any) => return Err(error),
+            _ => return Err(StoreError::NotLive(None)),
+        };
+        let seen = Version(state.sessions[at].session.version.0 - u64::from(end.own_access));
+        if !end.if_match.if_match_holds(Some(seen)) {
             return Err(StoreError::Stale(seen));
         }
         state.changes += 1;
-        Ok(self.end_at(state, at, reason, cause.by, now).session)
+        Ok(self
+            .end_at(state, at, end.reason, end.cause.by, now)
+            .session)
     }
 
     async fn tokens(&self, id: SessionId, now: Timestamp) -> Option<TokenState> {

@@ -219,8 +219,38 @@ pub struct Refreshed {
 pub enum Scope {
     /// Everybody's.
     Any,
-    /// One user's; others' are neither listed nor counted.
+    /// One user's; others' are neither listed nor counted, neither found nor
+    /// ended.
     Own(UserName),
+}
+
+impl Scope {
+    /// Whether a session is within it.
+    #[must_use]
+    pub fn covers(&self, session: &Session) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Own(user) => session.identity.user_name == *user,
+        }
+    }
+}
+
+/// A session is to be ended.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// Which session.
+    pub id: SessionId,
+    /// Whose sessions the caller reaches; another one's is not live to it.
+    pub scope: Scope,
+    /// Only if this names the version.
+    pub if_match: Precondition,
+    /// The asking request itself has just counted on this session, which is
+    /// then left out of the comparison.
+    pub own_access: bool,
+    /// Why.
+    pub reason: EndReason,
+    /// Who wanted it, and from where.
+    pub cause: Cause,
 }
 
 /// A page of sessions.
@@ -290,8 +320,13 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Checked, StoreError>> + Send;
 
-    /// A live session by its id; counts nothing.
-    fn find(&self, id: SessionId, now: Timestamp) -> impl Future<Output = Option<Session>> + Send;
+    /// A live session by its id, if the scope covers it; counts nothing.
+    fn find(
+        &self,
+        id: SessionId,
+        scope: &Scope,
+        now: Timestamp,
+    ) -> impl Future<Output = Option<Session>> + Send;
 
     /// Live sessions. Membership, `count` and `total` belong to one instant;
     /// each row's `lastAccessAt` and `_v` to its own.
@@ -320,20 +355,15 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Begun, StoreError>> + Send;
 
-    /// Ends a live session; answers its last state (`_v` is not raised). With
-    /// `if_match`, only if it names the version; `own_access` says that the
-    /// asking request itself has just counted on this session, which is then
-    /// left out of the comparison.
+    /// Ends a live session; answers its last state (`_v` is not raised). Whose
+    /// it is, and its version, are looked at in the step that ends it.
     ///
     /// # Errors
-    /// [`StoreError::NotLive`], [`StoreError::Stale`].
+    /// [`StoreError::NotLive`], with a reason only for [`Scope::Any`];
+    /// [`StoreError::Stale`].
     fn end(
         &self,
-        id: SessionId,
-        if_match: Precondition,
-        own_access: bool,
-        reason: EndReason,
-        cause: Cause,
+        end: End,
         now: Timestamp,
     ) -> impl Future<Output = Result<Session, StoreError>> + Send;
 

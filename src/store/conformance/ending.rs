@@ -1,8 +1,8 @@
 //! Promises of `end`, `end_all` and `reason`.
 
-use super::{Shop, at, session_id};
+use super::{Shop, at, ending, session_id, user_name};
 use crate::model::{Cause, EndReason, Precondition, Version, VersionTag};
-use crate::store::{Rules, Store, StoreError};
+use crate::store::{End, Rules, Scope, Store, StoreError};
 
 pub(crate) fn an_ended_session_is_gone_at_once_from_everywhere<S: Store>(
     open: &impl Fn(Rules) -> S,
@@ -36,11 +36,12 @@ pub(crate) fn the_reason_of_every_ending_is_told<S: Store>(open: &impl Fn(Rules)
     ] {
         let session = shop.begin("1", "P01", at(0));
         assert_eq!(shop.reason(session.id, at(1)), None, "it is live");
-        let none = Precondition::default();
-        let end = shop
-            .store
-            .end(session.id, none, false, reason, Cause::server(), at(1));
-        shop.run(end).expect("is live");
+        let end = End {
+            reason,
+            cause: Cause::server(),
+            ..ending(session.id)
+        };
+        shop.run(shop.store.end(end, at(1))).expect("is live");
 
         assert_eq!(shop.reason(session.id, at(2)), Some(reason));
         assert_eq!(
@@ -95,6 +96,38 @@ pub(crate) fn the_asking_access_is_left_out_of_if_match<S: Store>(open: &impl Fn
         before.expect("is the version asked for").version,
         checked.session.version
     );
+}
+
+pub(crate) fn what_is_out_of_scope_is_neither_found_nor_ended<S: Store>(
+    open: &impl Fn(Rules) -> S,
+) {
+    let shop = Shop::documented(open);
+    let session = shop.begin("1", "P01", at(0));
+    let (own, foreign) = (Scope::Own(user_name("1")), Scope::Own(user_name("2")));
+    let find = |scope: &Scope| shop.run(shop.store.find(session.id, scope, at(1)));
+    let end = |scope: &Scope, tag: Option<VersionTag>| {
+        let end = End {
+            scope: scope.clone(),
+            if_match: Precondition {
+                if_match: tag.map(|tag| vec![tag]),
+                ..Precondition::default()
+            },
+            ..ending(session.id)
+        };
+        shop.run(shop.store.end(end, at(1)))
+    };
+    let nothing = Some(StoreError::NotLive(None));
+
+    assert_eq!(find(&foreign), None);
+    // Not even a condition that fails tells that there is something.
+    for tag in [None, Some(VersionTag::Any), Some(VersionTag::Never)] {
+        assert_eq!(end(&foreign, tag).err(), nothing, "{tag:?}");
+    }
+    assert_eq!(find(&own), Some(session.clone()));
+    // What was out of reach is held back by nothing.
+    shop.check(session.id, at(1)).expect("is live");
+    assert_eq!(end(&own, None).expect("is the owner's").id, session.id);
+    assert_eq!(end(&foreign, None).err(), nothing);
 }
 
 pub(crate) fn ending_everybody_spares_only_who_logs_in_later<S: Store>(open: &impl Fn(Rules) -> S) {

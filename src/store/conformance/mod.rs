@@ -9,7 +9,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::{
-    Access, Begun, Checked, NewSession, Refresh, Refreshed, Rules, Scope, SessionPage, Store,
+    Access, Begun, Checked, End, NewSession, Refresh, Refreshed, Rules, Scope, SessionPage, Store,
     StoreError, Swept,
 };
 use crate::model::{
@@ -57,6 +57,7 @@ macro_rules! on_store {
             ending::the_reason_of_every_ending_is_told,
             ending::if_match_must_name_the_stored_version,
             ending::the_asking_access_is_left_out_of_if_match,
+            ending::what_is_out_of_scope_is_neither_found_nor_ended,
             ending::ending_everybody_spares_only_who_logs_in_later,
             refresh::the_current_token_moves_the_end_and_the_version,
             refresh::the_longest_life_caps_every_refresh,
@@ -323,7 +324,7 @@ impl<S: Store> Shop<S> {
     }
 
     pub(crate) fn find(&self, id: SessionId, now: Timestamp) -> Option<Session> {
-        self.run(self.store.find(id, now))
+        self.run(self.store.find(id, &Scope::Any, now))
     }
 
     pub(crate) fn is_live(&self, id: SessionId, now: Timestamp) -> bool {
@@ -351,8 +352,12 @@ impl<S: Store> Shop<S> {
             if_match: (!tags.is_empty()).then(|| tags.to_vec()),
             ..Precondition::default()
         };
-        let (reason, cause) = (EndReason::Revoked, Cause::operator());
-        self.run(self.store.end(id, if_match, own_access, reason, cause, now))
+        let end = End {
+            if_match,
+            own_access,
+            ..ending(id)
+        };
+        self.run(self.store.end(end, now))
     }
 
     /// Presents the refresh token of a generation.
@@ -420,6 +425,18 @@ impl<S: Store> Shop<S> {
     pub(crate) fn sweep(&self, now: Timestamp, max: usize) -> Swept {
         self.run(self.store.sweep(now, max))
             .expect("the store is well")
+    }
+}
+
+/// The operator ends a session, whatever its version.
+pub(crate) fn ending(id: SessionId) -> End {
+    End {
+        id,
+        scope: Scope::Any,
+        if_match: Precondition::default(),
+        own_access: false,
+        reason: EndReason::Revoked,
+        cause: Cause::operator(),
     }
 }
 

@@ -8,7 +8,7 @@ use super::edits::{as_change, as_precondition, stored_version};
 use super::history::{Action, Asker, Condition, Edit, Tag, Token, Typed};
 use super::listing::after_row;
 use super::{
-    DEVICES, USERS, at, device_name, refresh_sha256, session_id, set_up, user_id, user_name,
+    DEVICES, USERS, at, device_name, ending, refresh_sha256, session_id, set_up, user_id, user_name,
 };
 use crate::model::{
     AuthenticationType, Cause, Device, Directory, DirectoryChange, EndReason, Origin, Precondition,
@@ -16,7 +16,7 @@ use crate::model::{
 };
 use crate::ndata::{Query, SessionMember};
 use crate::store::{
-    Access, NewSession, Refresh, Scope, SessionPage, Store, StoreError, Swept, TokenState,
+    Access, End, NewSession, Refresh, Scope, SessionPage, Store, StoreError, Swept, TokenState,
 };
 
 /// What a store answered, as far as it can be compared.
@@ -281,7 +281,8 @@ impl<S: Store> Side<S> {
     }
 
     fn found(&self, id: SessionId, now: Timestamp) -> Option<Session> {
-        self.runtime.block_on(self.store().find(id, now))
+        self.runtime
+            .block_on(self.store().find(id, &Scope::Any, now))
     }
 
     /// The name that the user of this place has at present.
@@ -380,10 +381,12 @@ impl<S: Store> Side<S> {
             if_match: tag.map(|tag| vec![tag]),
             ..Precondition::default()
         };
-        let (reason, cause) = (EndReason::Revoked, Cause::operator());
-        let ended = self
-            .store()
-            .end(id, if_match, own_access, reason, cause, now);
+        let end = End {
+            if_match,
+            own_access,
+            ..ending(id)
+        };
+        let ended = self.store().end(end, now);
         match self.runtime.block_on(ended) {
             Ok(session) => {
                 self.note(&session, false);

@@ -7,7 +7,7 @@ use crate::model::{
     Cause, DeviceName, DirectoryChange, EndReason, Origin, Precondition, Resource, Session,
     SessionId, Timestamp,
 };
-use crate::store::{Begun, NewSession, Refresh, Refreshed, StoreError, Swept};
+use crate::store::{Begun, End, NewSession, Refresh, Refreshed, StoreError, Swept};
 
 /// Where the answer goes. The caller may have left; the operation is carried
 /// out all the same.
@@ -19,7 +19,7 @@ pub enum Op {
     /// Open a session.
     Begin(Box<Begin>, Reply<Begun>),
     /// End a session.
-    End(Box<End>, Reply<Session>),
+    End(Box<End>, Timestamp, Reply<Session>),
     /// Exchange a refresh token.
     Refresh(Box<Exchange>, Reply<Refreshed>),
     /// Change the directory.
@@ -60,23 +60,6 @@ pub struct Exchange {
     pub refresh: Refresh,
     /// Where it was presented.
     pub origin: Origin,
-    /// When.
-    pub now: Timestamp,
-}
-
-/// The conditions of an ending.
-#[derive(Debug)]
-pub struct End {
-    /// Which session.
-    pub id: SessionId,
-    /// Its `If-Match`.
-    pub if_match: Precondition,
-    /// Whether the asking request counted on this very session.
-    pub own_access: bool,
-    /// Why.
-    pub reason: EndReason,
-    /// Who.
-    pub cause: Cause,
     /// When.
     pub now: Timestamp,
 }
@@ -147,7 +130,7 @@ impl Op {
     pub fn refuse(self, error: StoreError) {
         match self {
             Self::Begin(_, reply) => drop(reply.send(Err(error))),
-            Self::End(_, reply) => drop(reply.send(Err(error))),
+            Self::End(_, _, reply) => drop(reply.send(Err(error))),
             Self::Refresh(_, reply) => drop(reply.send(Err(error))),
             Self::Change(_, reply) => drop(reply.send(Err(error))),
             Self::Sweep(_, _, reply) => drop(reply.send(Err(error))),

@@ -27,7 +27,7 @@ use crate::model::{
 };
 use crate::ndata::{Query, SessionMember};
 use crate::store::{
-    Access, Begun, Checked, NewSession, Refresh, Refreshed, Rules, Scope, SessionPage, Store,
+    Access, Begun, Checked, End, NewSession, Refresh, Refreshed, Rules, Scope, SessionPage, Store,
     StoreError, StoreHealth, Swept, TokenState,
 };
 
@@ -289,8 +289,9 @@ impl Store for SledStore {
         }
     }
 
-    async fn find(&self, id: SessionId, now: Timestamp) -> Option<Session> {
-        self.shared.table.find(id, now)
+    async fn find(&self, id: SessionId, scope: &Scope, now: Timestamp) -> Option<Session> {
+        let found = self.shared.table.find(id, now);
+        found.filter(|session| scope.covers(session))
     }
 
     async fn page(
@@ -318,24 +319,9 @@ impl Store for SledStore {
         self.submit(|reply| Op::Begin(begin, reply)).await
     }
 
-    async fn end(
-        &self,
-        id: SessionId,
-        if_match: Precondition,
-        own_access: bool,
-        reason: EndReason,
-        cause: Cause,
-        now: Timestamp,
-    ) -> Result<Session, StoreError> {
-        let end = Box::new(op::End {
-            id,
-            if_match,
-            own_access,
-            reason,
-            cause,
-            now,
-        });
-        self.submit(|reply| Op::End(end, reply)).await
+    async fn end(&self, end: End, now: Timestamp) -> Result<Session, StoreError> {
+        let end = Box::new(end);
+        self.submit(|reply| Op::End(end, now, reply)).await
     }
 
     async fn tokens(&self, id: SessionId, now: Timestamp) -> Option<TokenState> {

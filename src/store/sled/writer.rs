@@ -176,9 +176,11 @@ impl<D: Disk> Writer<D> {
 
     fn note_time(&mut self, op: &Op) {
         let now = match op {
-            Op::EndAll(_, _, now, _) | Op::Sweep(now, ..) | Op::MarkClock { now, .. } => *now,
+            Op::End(_, now, _)
+            | Op::EndAll(_, _, now, _)
+            | Op::Sweep(now, ..)
+            | Op::MarkClock { now, .. } => *now,
             Op::Begin(begin, _) => begin.now,
-            Op::End(end, _) => end.now,
             Op::Refresh(exchange, _) => exchange.now,
             Op::Change(change, _) => change.now,
             Op::Write(..) | Op::PutMeta(..) => return,

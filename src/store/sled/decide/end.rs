@@ -3,11 +3,11 @@
 
 use super::{Verdict, answer};
 use crate::model::{Author, EndReason, EndedSession, Session, SessionId, Timestamp, Version};
-use crate::store::StoreError;
 use crate::store::sled::disk::Batch;
-use crate::store::sled::op::{End, Reply};
+use crate::store::sled::op::Reply;
 use crate::store::sled::record::Kept;
 use crate::store::sled::shared::Shared;
+use crate::store::{End, Scope, StoreError};
 
 /// An ending that is in the batch and not yet in memory.
 pub(super) struct StagedEnd {
@@ -72,6 +72,7 @@ pub fn stage_archive(
 
 pub(super) fn end_one(
     end: &End,
+    now: Timestamp,
     reply: Reply<Session>,
     shared: &Shared,
     batch: &mut Batch,
@@ -81,19 +82,19 @@ pub(super) fn end_one(
         // From here to the answer no access moves the version.
         shared.table.pin(end.id);
     }
-    let Some(session) = shared.table.find(end.id, end.now) else {
+    let found = shared.table.find(end.id, now);
+    let Some(session) = found.filter(|session| end.scope.covers(session)) else {
         shared.table.unpin(end.id);
-        return answer(
-            reply,
-            Err(StoreError::NotLive(shared.table.reason(end.id, end.now))),
-        );
+        let told = end.scope == Scope::Any;
+        let reason = told.then(|| shared.table.reason(end.id, now)).flatten();
+        return answer(reply, Err(StoreError::NotLive(reason)));
     };
     let seen = Version(session.version.0 - u64::from(end.own_access));
     if !end.if_match.if_match_holds(Some(seen)) {
         shared.table.unpin(end.id);
         return answer(reply, Err(StoreError::Stale(seen)));
     }
-    let Some(staged) = stage_end(end.id, end.reason, &end.cause.by, end.now, shared, batch) else {
+    let Some(staged) = stage_end(end.id, end.reason, &end.cause.by, now, shared, batch) else {
         return answer(reply, Err(StoreError::NotLive(None)));
     };
     Verdict::Write(Box::new(move |shared, durable| {

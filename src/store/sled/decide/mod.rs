@@ -64,7 +64,7 @@ pub fn touched(op: &Op, shared: &Shared) -> Touched {
                 alone: false,
             }
         }
-        Op::End(end, _) => one(end.id),
+        Op::End(end, ..) => one(end.id),
         Op::Refresh(exchange, _) => one(exchange.refresh.id),
         Op::Write(id, _) => one(*id),
         Op::PutMeta(..) => Touched::default(),
@@ -76,7 +76,7 @@ pub fn touched(op: &Op, shared: &Shared) -> Touched {
 pub fn decide(op: Op, shared: &Shared, batch: &mut Batch) -> Verdict {
     match op {
         Op::Begin(wanted, reply) => begin::begin(*wanted, reply, shared, batch),
-        Op::End(end, reply) => end::end_one(&end, reply, shared, batch),
+        Op::End(end, now, reply) => end::end_one(&end, now, reply, shared, batch),
         Op::Refresh(wanted, reply) => refresh::exchange(&wanted, reply, shared, batch),
         Op::Change(change, reply) => change::change_directory(*change, reply, shared, batch),
         Op::EndAll(reason, cause, now, reply) => fence::end_all(reason, cause, now, reply, batch),

@@ -9,7 +9,7 @@ use crate::model::{
     AuthenticationType, Cause, DeviceInput, DeviceName, DirectoryChange, EndReason, Env, Mode,
     Origin, Precondition, SessionId, Timestamp, UserDeviceInput, UserId, UserInput, UserName,
 };
-use crate::store::{Access, NewSession, Refresh, Rules, Store, StoreError};
+use crate::store::{Access, End, NewSession, Refresh, Rules, Scope, Store, StoreError};
 
 mod faults;
 mod groups;
@@ -138,11 +138,15 @@ async fn begin(
 }
 
 async fn end(store: &SledStore, id: SessionId) -> Result<(), StoreError> {
-    let none = Precondition::default();
-    store
-        .end(id, none, false, EndReason::Revoked, Cause::server(), NOW)
-        .await
-        .map(drop)
+    let end = End {
+        id,
+        scope: Scope::Any,
+        if_match: Precondition::default(),
+        own_access: false,
+        reason: EndReason::Revoked,
+        cause: Cause::server(),
+    };
+    store.end(end, NOW).await.map(drop)
 }
 
 async fn refresh(store: &SledStore, id: SessionId, presented: u32) -> Result<(), StoreError> {
@@ -192,7 +196,11 @@ fn versions_do_not_go_back_over_a_kill_and_a_clean_stop() {
     let dir = tempfile::tempdir().expect("a folder");
     let killed = tempfile::tempdir().expect("a folder");
     let id = SessionId::draw();
-    let version = |store: &SledStore| block_on(store.find(id, NOW)).expect("is live").version;
+    let version = |store: &SledStore| {
+        block_on(store.find(id, &Scope::Any, NOW))
+            .expect("is live")
+            .version
+    };
     let store = open(dir.path());
     block_on(async {
         change(&store, shop()).await.expect("written");

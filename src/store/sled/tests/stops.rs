@@ -36,7 +36,7 @@ async fn access(store: &SledStore, id: SessionId, jti_head: Option<u64>, millis:
 }
 
 fn found(store: &SledStore, id: SessionId) -> Session {
-    block_on(store.find(id, NOW)).expect("is live")
+    block_on(store.find(id, &Scope::Any, NOW)).expect("is live")
 }
 
 #[test]
