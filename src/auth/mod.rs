@@ -1,9 +1,10 @@
 //! Credentials: passwords and their hashing, bearer tokens, refresh tokens,
-//! the set-up code, and the installation key under which secrets are sealed.
+//! the secrets of API keys, the set-up code, and the installation key under which secrets are sealed.
 //!
 //! Everything here works on bytes and a `now` that is passed in. What a caller
 //! may do is decided elsewhere; whether a session lives is the store's word.
 
+pub mod api_key;
 pub mod installation;
 pub mod memory;
 pub mod nws4;

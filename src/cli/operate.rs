@@ -110,13 +110,14 @@ async fn change_user(
     password: Option<String>,
     change: impl FnOnce(&mut UserInput),
 ) -> Result<Value, Failure> {
-    let user = app.find_user(user_name).await.map_err(|_| {
+    let directory = app.store.directory().await;
+    let user = directory.user_by(user_name).ok_or_else(|| {
         Failure::new(
             Exit::NoInput,
             format!("there is no user '{user_name}'; see 'tillgate user list'"),
         )
     })?;
-    let mut input = as_input(&user);
+    let mut input = as_input(user);
     change(&mut input);
     put_user(app, Mode::CreateOrReplace, user.id, input, password).await
 }

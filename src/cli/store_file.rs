@@ -425,7 +425,13 @@ mod tests {
             .expect("an export is good");
 
         assert_eq!(export(&*second.store.directory().await), exported);
-        let user = second.find_user("999").await.expect("there");
+        let user = second
+            .store
+            .directory()
+            .await
+            .user_by("999")
+            .expect("there")
+            .clone();
         let stored = user.password.as_deref().expect("a password");
         assert!(password::verify(
             &Secret::new("demo-owner".to_owned()),
@@ -437,9 +443,12 @@ mod tests {
     async fn importing_twice_replaces_and_keeps_the_ids() {
         let app = empty_app();
         load(&app, DEMO, |_, _| {}).await.expect("good");
-        let before = app.find_user("1").await.expect("there").id;
+        let before = app.store.directory().await.user_by("1").expect("there").id;
         load(&app, DEMO, |_, _| {}).await.expect("good again");
-        assert_eq!(app.find_user("1").await.expect("there").id, before);
+        assert_eq!(
+            app.store.directory().await.user_by("1").expect("there").id,
+            before
+        );
         let directory = app.store.directory().await;
         assert!(
             directory

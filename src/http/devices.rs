@@ -1,8 +1,11 @@
-//! `/devices`: what a body says, and what `named` has to know of them.
+//! `/devices`: what a body says, and what `listed` and `named` have to know of
+//! them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::fields::Fields;
+use super::listed::Listed;
 use super::named::Named;
 use super::resource::{DeviceBody, same_name};
 use crate::model::{
@@ -38,35 +41,21 @@ pub(super) fn env(text: &str) -> Result<Env, &'static str> {
     Env::parse(text).ok_or("must be BackOffice, CashRegister, PDA or Tool")
 }
 
-impl Named for Device {
+impl Listed for Device {
     const PATH: &'static str = "/devices";
-    type Name = DeviceName;
-    type Input = DeviceInput;
     type Member = DeviceMember;
     type Body<'a> = DeviceBody<'a>;
-
-    fn parse(name: &str) -> Option<DeviceName> {
-        DeviceName::parse(name).ok()
-    }
-
-    fn input(fields: &mut Fields<'_>, named: Option<&DeviceName>) -> Option<DeviceInput> {
-        input(fields, named)
-    }
 
     fn all(directory: &Directory) -> impl Iterator<Item = &Arc<Self>> {
         directory.devices()
     }
 
-    fn find<'a>(directory: &'a Directory, name: &DeviceName) -> Option<&'a Arc<Self>> {
-        directory.device(name)
+    fn find<'a>(directory: &'a Directory, named: &str) -> Option<&'a Arc<Self>> {
+        directory.device(&Self::parse(named)?)
     }
 
-    fn putting(mode: Mode, input: DeviceInput) -> DirectoryChange {
-        DirectoryChange::PutDevice { mode, input }
-    }
-
-    fn deletion(name: DeviceName) -> DirectoryChange {
-        DirectoryChange::DeleteDevice(name)
+    fn deletion(_: &Directory, named: &str) -> Option<DirectoryChange> {
+        Some(DirectoryChange::DeleteDevice(Self::parse(named)?))
     }
 
     fn of(resource: Resource) -> Option<Arc<Self>> {
@@ -76,11 +65,32 @@ impl Named for Device {
         }
     }
 
-    fn body(&self) -> DeviceBody<'_> {
+    fn body<'a>(&'a self, _: &'a Directory) -> DeviceBody<'a> {
         DeviceBody::from(self)
     }
 
-    fn tag(&self) -> (&str, Version) {
-        (self.name.as_str(), self.version)
+    fn named(&self) -> Cow<'_, str> {
+        self.name.as_str().into()
+    }
+
+    fn version(&self) -> Version {
+        self.version
+    }
+}
+
+impl Named for Device {
+    type Name = DeviceName;
+    type Input = DeviceInput;
+
+    fn parse(name: &str) -> Option<DeviceName> {
+        DeviceName::parse(name).ok()
+    }
+
+    fn input(fields: &mut Fields<'_>, named: Option<&DeviceName>) -> Option<DeviceInput> {
+        input(fields, named)
+    }
+
+    fn putting(mode: Mode, input: DeviceInput) -> DirectoryChange {
+        DirectoryChange::PutDevice { mode, input }
     }
 }

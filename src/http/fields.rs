@@ -132,6 +132,22 @@ impl<'e> Fields<'e> {
         }
     }
 
+    /// Text of a stricter kind, if given.
+    pub fn parsed_if_given<T, E: Display>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.text(name)?;
+        match parse(&text) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.fault(name, &error.to_string(), None);
+                None
+            }
+        }
+    }
+
     /// `true` or `false`, or what a creation starts with.
     pub fn flag(&mut self, name: &str, default: bool) -> bool {
         match self.take(name) {

@@ -152,6 +152,16 @@ const SLOVAK: &[(&str, &str)] = &[
         "names the unknown device '{}'",
         "uvádza neznáme zariadenie '{}'",
     ),
+    (
+        "names the unknown user '{}'",
+        "uvádza neznámeho používateľa '{}'",
+    ),
+    ("can not be changed", "nemožno zmeniť"),
+    (
+        "must be 32 or 40 hex digits",
+        "musí mať 32 alebo 40 šestnástkových číslic",
+    ),
+    ("must be 64 hex digits", "musí mať 64 šestnástkových číslic"),
     ("names the unknown role '{}'", "uvádza neznámu rolu '{}'"),
     (
         "takes the last active administrator with a password away",

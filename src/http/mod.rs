@@ -22,11 +22,12 @@ pub use self::i18n::Language;
 pub use self::problem::ApiError;
 use self::reply::{Reply, Stamp, Stamps};
 use self::request::{Request, Verb};
-use crate::model::{Device, Role};
+use crate::model::{ApiKey, Device, Role, User};
 use crate::ndata;
 use crate::service::App;
 use crate::store::Store;
 
+mod api_keys;
 mod auth;
 pub mod body;
 mod caught;
@@ -36,6 +37,7 @@ pub mod fields;
 mod health;
 mod hot;
 mod i18n;
+mod listed;
 mod listing;
 mod named;
 mod problem;
@@ -132,6 +134,8 @@ enum Place<'a> {
     Device(&'a str),
     Roles,
     Role(&'a str),
+    ApiKeys,
+    ApiKey(&'a str),
     Health,
     Live,
     Ready,
@@ -172,6 +176,8 @@ paths! {
     ["devices", name] => (Place::Device(name), "/devices/{name}", "GET, HEAD, PUT, DELETE, OPTIONS"),
     ["roles"] => (Place::Roles, "/roles", "GET, HEAD, POST, OPTIONS"),
     ["roles", name] => (Place::Role(name), "/roles/{name}", "GET, HEAD, PUT, DELETE, OPTIONS"),
+    ["apikeys"] => (Place::ApiKeys, "/apikeys", "GET, HEAD, POST, OPTIONS"),
+    ["apikeys", id] => (Place::ApiKey(id), "/apikeys/{id}", "GET, HEAD, PUT, DELETE, OPTIONS"),
     ["health"] => (Place::Health, "/health", "GET, HEAD, OPTIONS"),
     ["livez"] => (Place::Live, "/livez", "GET, HEAD, OPTIONS"),
     ["readyz"] => (Place::Ready, "/readyz", "GET, HEAD, OPTIONS"),
@@ -196,21 +202,28 @@ async fn dispatch<S: Store>(
         (Verb::Delete, Place::Auth) => auth::log_out(app, request).await,
         (Verb::Post, Place::Refresh) => auth::refresh(app, request).await,
         (Verb::Put, Place::OwnPassword) => auth::change_password(app, request).await,
-        (Verb::Get, Place::Users) => users::list(app, limits, request).await,
+        (Verb::Get, Place::Users) => listed::list::<User, _>(app, limits, request).await,
         (Verb::Post, Place::Users) => users::create(app, request).await,
-        (Verb::Get, Place::User(id)) => users::get(app, id, request).await,
+        (Verb::Get, Place::User(id)) => listed::get::<User, _>(app, id, request).await,
         (Verb::Put, Place::User(id)) => users::put(app, id, request).await,
-        (Verb::Delete, Place::User(id)) => users::delete(app, id, request).await,
-        (Verb::Get, Place::Devices) => named::list::<Device, _>(app, limits, request).await,
+        (Verb::Delete, Place::User(id)) => listed::delete::<User, _>(app, id, request).await,
+        (Verb::Get, Place::Devices) => listed::list::<Device, _>(app, limits, request).await,
         (Verb::Post, Place::Devices) => named::create::<Device, _>(app, request).await,
-        (Verb::Get, Place::Device(name)) => named::get::<Device, _>(app, name, request).await,
+        (Verb::Get, Place::Device(name)) => listed::get::<Device, _>(app, name, request).await,
         (Verb::Put, Place::Device(name)) => named::put::<Device, _>(app, name, request).await,
-        (Verb::Delete, Place::Device(name)) => named::delete::<Device, _>(app, name, request).await,
-        (Verb::Get, Place::Roles) => named::list::<Role, _>(app, limits, request).await,
+        (Verb::Delete, Place::Device(name)) => {
+            listed::delete::<Device, _>(app, name, request).await
+        }
+        (Verb::Get, Place::Roles) => listed::list::<Role, _>(app, limits, request).await,
         (Verb::Post, Place::Roles) => named::create::<Role, _>(app, request).await,
-        (Verb::Get, Place::Role(name)) => named::get::<Role, _>(app, name, request).await,
+        (Verb::Get, Place::Role(name)) => listed::get::<Role, _>(app, name, request).await,
         (Verb::Put, Place::Role(name)) => named::put::<Role, _>(app, name, request).await,
-        (Verb::Delete, Place::Role(name)) => named::delete::<Role, _>(app, name, request).await,
+        (Verb::Delete, Place::Role(name)) => listed::delete::<Role, _>(app, name, request).await,
+        (Verb::Get, Place::ApiKeys) => listed::list::<ApiKey, _>(app, limits, request).await,
+        (Verb::Post, Place::ApiKeys) => api_keys::create(app, request).await,
+        (Verb::Get, Place::ApiKey(id)) => listed::get::<ApiKey, _>(app, id, request).await,
+        (Verb::Put, Place::ApiKey(id)) => api_keys::put(app, id, request).await,
+        (Verb::Delete, Place::ApiKey(id)) => listed::delete::<ApiKey, _>(app, id, request).await,
         (Verb::Get, Place::Health) => Ok(health::report(app)),
         (Verb::Get, Place::Live) => Ok(health::live()),
         (Verb::Get, Place::Ready) => health::ready(app),
@@ -385,6 +398,8 @@ mod tests {
             ("/api/auth", Some("/auth")),
             ("/api/auth/refresh", Some("/auth/refresh")),
             ("/users/a%20b", Some("/users/{id}")),
+            ("/api/apikeys", Some("/apikeys")),
+            ("/apikeys/x", Some("/apikeys/{id}")),
             ("/api/health", Some("/health")),
             ("/livez", Some("/livez")),
             ("/sessions/", None),

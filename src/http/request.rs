@@ -85,6 +85,7 @@ impl Request {
         Origin {
             peer: Some(self.peer.address.ip().to_canonical()),
             request_id: self.id.clone(),
+            api_key: None,
         }
     }
 

@@ -1,12 +1,13 @@
-//! Users, devices and roles as JSON, in the shape and order of the API.
+//! Users, devices, roles and API keys as JSON, in the shape and order of the API.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::fields::Fields;
 use super::problem::ApiError;
+use crate::auth::secret::Secret;
 use crate::model::{
-    Device, Directory, Field, NameError, Principal, Right, Rights, Role, RoleName, User,
+    ApiKey, Device, Directory, Field, NameError, Principal, Right, Rights, Role, RoleName, User,
 };
 
 /// The name of a resource whose path gives it: the body may repeat it and may
@@ -142,6 +143,52 @@ impl<'a> From<&'a Role> for RoleBody<'a> {
             rights: role.rights.iter().map(Right::as_str).collect(),
             env_names: role.env_names.iter().map(|env| env.as_str()).collect(),
             version: role.version.0,
+        }
+    }
+}
+
+/// An API key as the API shows it. The secret stands in it only when it was
+/// just made.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKeyBody<'a> {
+    id: String,
+    client_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<&'a str>,
+    is_active: bool,
+    created_at: String,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    user_name: &'a str,
+    device_name: &'a str,
+    permissions: Vec<&'a str>,
+    #[serde(rename = "_v")]
+    version: u64,
+}
+
+impl<'a> ApiKeyBody<'a> {
+    /// Adds the secret, for the answer of the creation.
+    pub fn show_secret(&mut self, secret: &'a Secret) {
+        self.client_secret = Some(secret.expose());
+    }
+}
+
+impl<'a> From<&'a ApiKey> for ApiKeyBody<'a> {
+    fn from(key: &'a ApiKey) -> Self {
+        Self {
+            id: key.id.to_string(),
+            client_id: key.client_id.as_str(),
+            client_secret: None,
+            is_active: key.is_active,
+            created_at: key.created_at.to_string(),
+            name: &key.name,
+            description: key.description.as_deref(),
+            user_name: key.user_name.as_str(),
+            device_name: key.device_name.as_str(),
+            permissions: key.permissions.iter().map(Right::as_str).collect(),
+            version: key.version.0,
         }
     }
 }

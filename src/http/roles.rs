@@ -1,9 +1,12 @@
-//! `/roles`: what a body says, and what `named` has to know of them.
+//! `/roles`: what a body says, and what `listed` and `named` have to know of
+//! them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::devices;
 use super::fields::Fields;
+use super::listed::Listed;
 use super::named::Named;
 use super::resource::{RoleBody, same_name};
 use crate::model::{
@@ -31,35 +34,21 @@ pub fn input(fields: &mut Fields<'_>, named: Option<&RoleName>) -> Option<RoleIn
     })
 }
 
-impl Named for Role {
+impl Listed for Role {
     const PATH: &'static str = "/roles";
-    type Name = RoleName;
-    type Input = RoleInput;
     type Member = RoleMember;
     type Body<'a> = RoleBody<'a>;
-
-    fn parse(name: &str) -> Option<RoleName> {
-        RoleName::parse(name).ok()
-    }
-
-    fn input(fields: &mut Fields<'_>, named: Option<&RoleName>) -> Option<RoleInput> {
-        input(fields, named)
-    }
 
     fn all(directory: &Directory) -> impl Iterator<Item = &Arc<Self>> {
         directory.roles()
     }
 
-    fn find<'a>(directory: &'a Directory, name: &RoleName) -> Option<&'a Arc<Self>> {
-        directory.role(name)
+    fn find<'a>(directory: &'a Directory, named: &str) -> Option<&'a Arc<Self>> {
+        directory.role(&Self::parse(named)?)
     }
 
-    fn putting(mode: Mode, input: RoleInput) -> DirectoryChange {
-        DirectoryChange::PutRole { mode, input }
-    }
-
-    fn deletion(name: RoleName) -> DirectoryChange {
-        DirectoryChange::DeleteRole(name)
+    fn deletion(_: &Directory, named: &str) -> Option<DirectoryChange> {
+        Some(DirectoryChange::DeleteRole(Self::parse(named)?))
     }
 
     fn of(resource: Resource) -> Option<Arc<Self>> {
@@ -69,11 +58,32 @@ impl Named for Role {
         }
     }
 
-    fn body(&self) -> RoleBody<'_> {
+    fn body<'a>(&'a self, _: &'a Directory) -> RoleBody<'a> {
         RoleBody::from(self)
     }
 
-    fn tag(&self) -> (&str, Version) {
-        (self.name.as_str(), self.version)
+    fn named(&self) -> Cow<'_, str> {
+        self.name.as_str().into()
+    }
+
+    fn version(&self) -> Version {
+        self.version
+    }
+}
+
+impl Named for Role {
+    type Name = RoleName;
+    type Input = RoleInput;
+
+    fn parse(name: &str) -> Option<RoleName> {
+        RoleName::parse(name).ok()
+    }
+
+    fn input(fields: &mut Fields<'_>, named: Option<&RoleName>) -> Option<RoleInput> {
+        input(fields, named)
+    }
+
+    fn putting(mode: Mode, input: RoleInput) -> DirectoryChange {
+        DirectoryChange::PutRole { mode, input }
     }
 }

@@ -1,22 +1,22 @@
-//! `/users`: list, look, create, replace, delete.
+//! `/users`: what a body says, create and replace, and what `listed` has to
+//! know of them.
 
-use warp::http::StatusCode;
+use std::borrow::Cow;
+use std::sync::Arc;
 
-use super::conditions;
 use super::fields::Fields;
-use super::listing;
+use super::listed::{self, Listed};
 use super::problem::ApiError;
 use super::reply::Reply;
 use super::request::Request;
 use super::resource::UserBody;
-use super::wire;
 use crate::auth::secret::Secret;
 use crate::model::{
-    DeviceName, DirectoryChange, Mode, Resource, RoleName, User, UserDeviceInput, UserId,
-    UserInput, UserName, Version,
+    DeviceName, Directory, DirectoryChange, Mode, Resource, RoleName, User, UserDeviceInput,
+    UserId, UserInput, UserName, Version,
 };
-use crate::ndata::{Limits, UserMember};
-use crate::service::{App, Caller, Reach, ServiceError};
+use crate::ndata::UserMember;
+use crate::service::{App, Caller, Reach};
 use crate::store::Store;
 
 /// A user as a body describes it. Members that come from elsewhere (`id`, what
@@ -77,33 +77,6 @@ async fn described(request: &mut Request, named: Option<&UserName>) -> Result<De
     read.await
 }
 
-/// `GET /users`
-pub(super) async fn list<S: Store>(
-    app: &App<S>,
-    limits: &Limits,
-    request: &Request,
-) -> Result<Reply, ApiError> {
-    request.caller(app, Reach::Everything).await?;
-    let directory = app.store.directory().await;
-    let rows = directory.users().map(|user| &**user);
-    let body = |user| UserBody::new(user, &directory);
-    listing::page::<UserMember, _, _>(request.query.as_deref(), limits, rows, body)
-}
-
-/// `GET /users/{id}`
-pub(super) async fn get<S: Store>(
-    app: &App<S>,
-    id: &str,
-    request: &Request,
-) -> Result<Reply, ApiError> {
-    request.caller(app, Reach::Everything).await?;
-    let user = app.find_user(id).await?;
-    if conditions::is_unchanged(&request.headers, user.version) {
-        return Ok(Reply::empty(StatusCode::NOT_MODIFIED).tagged(user.version));
-    }
-    Ok(shown(app, &user, StatusCode::OK).await)
-}
-
 /// `POST /users`
 pub(super) async fn create<S: Store>(
     app: &App<S>,
@@ -129,13 +102,13 @@ pub(super) async fn put<S: Store>(
     request: &mut Request,
 ) -> Result<Reply, ApiError> {
     let caller = request.caller(app, Reach::Everything).await?;
-    let found = app.find_user(id).await;
-    let (id, named) = match (found, UserId::parse(id)) {
-        (Ok(user), by_id) if by_id == Ok(user.id) => (user.id, None),
-        (Ok(user), _) => (user.id, Some(user.user_name.clone())),
+    let directory = app.store.directory().await;
+    let (id, named) = match (User::find(&directory, id), UserId::parse(id)) {
+        (Some(user), by_id) if by_id == Ok(user.id) => (user.id, None),
+        (Some(user), _) => (user.id, Some(user.user_name.clone())),
         // An unknown id: what the answer is, `_v` in the body decides.
-        (Err(_), Ok(id)) => (id, None),
-        (Err(error), Err(_)) => return Err(error.into()),
+        (None, Ok(id)) => (id, None),
+        (None, Err(_)) => return Err(ApiError::NotFound),
     };
     let described = described(request, named.as_ref()).await?;
     let other = |given: &String| UserId::parse(given) != Ok(id);
@@ -162,36 +135,49 @@ async fn store<S: Store>(
         version,
         ..
     } = described;
-    let mut precondition = conditions::precondition(&request.headers)?;
-    precondition.body_version = version.filter(|_| mode == Mode::CreateOrReplace);
+    let version = version.filter(|_| mode == Mode::CreateOrReplace);
+    let precondition = listed::precondition(request, version)?;
     let (user, created) = app
         .put_user(caller.cause(), mode, id, input, password, precondition)
         .await?;
-    if !created {
-        return Ok(shown(app, &user, StatusCode::OK).await);
-    }
-    let reply = shown(app, &user, StatusCode::CREATED).await;
-    Ok(reply.located(&format!("/users/{}", user.id)))
+    Ok(listed::changed(app, &*user, created).await)
 }
 
-/// `DELETE /users/{id}`
-pub(super) async fn delete<S: Store>(
-    app: &App<S>,
-    id: &str,
-    request: &Request,
-) -> Result<Reply, ApiError> {
-    let caller = request.caller(app, Reach::Everything).await?;
-    let user = app.find_user(id).await?;
-    let precondition = conditions::precondition(&request.headers)?;
-    let change = DirectoryChange::DeleteUser(user.id);
-    match app.change(change, precondition, caller.cause()).await? {
-        (Resource::User(user), _) => Ok(shown(app, &user, StatusCode::OK).await),
-        _ => Err(ServiceError::Unknown.into()),
-    }
-}
+impl Listed for User {
+    const PATH: &'static str = "/users";
+    type Member = UserMember;
+    type Body<'a> = UserBody<'a>;
 
-async fn shown<S: Store>(app: &App<S>, user: &User, status: StatusCode) -> Reply {
-    let directory = app.store.directory().await;
-    let body = wire::json(&UserBody::new(user, &directory));
-    Reply::json(status, body).tagged(user.version)
+    fn all(directory: &Directory) -> impl Iterator<Item = &Arc<Self>> {
+        directory.users()
+    }
+
+    fn find<'a>(directory: &'a Directory, named: &str) -> Option<&'a Arc<Self>> {
+        directory.user_by(named)
+    }
+
+    fn deletion(directory: &Directory, named: &str) -> Option<DirectoryChange> {
+        let found = Self::find(directory, named).map(|user| user.id);
+        let id = found.or_else(|| UserId::parse(named).ok())?;
+        Some(DirectoryChange::DeleteUser(id))
+    }
+
+    fn of(resource: Resource) -> Option<Arc<Self>> {
+        match resource {
+            Resource::User(user) => Some(user),
+            _ => None,
+        }
+    }
+
+    fn body<'a>(&'a self, directory: &'a Directory) -> UserBody<'a> {
+        UserBody::new(self, directory)
+    }
+
+    fn named(&self) -> Cow<'_, str> {
+        self.id.to_string().into()
+    }
+
+    fn version(&self) -> Version {
+        self.version
+    }
 }

@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use super::{Actor, Author, DeviceName, UserName};
+use super::{Actor, ApiKeyId, Author, DeviceName, UserName};
 
 /// Where a request came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -15,6 +15,9 @@ pub struct Origin {
     pub peer: Option<IpAddr>,
     /// The `X-Request-Id` of the answer, under which logs know the request.
     pub request_id: Option<Arc<str>>,
+    /// The key that signed it, which may leave the caller less than the user's
+    /// rights.
+    pub api_key: Option<ApiKeyId>,
 }
 
 impl Origin {
@@ -69,6 +72,7 @@ impl Cause {
             } => Actor::Caller {
                 user_name: user_name.clone(),
                 device_name: device_name.clone(),
+                api_key: self.origin.api_key,
             },
         }
     }

@@ -88,51 +88,72 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// Names one user for good: 96 random bits, 24 lower-case hex digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UserId([u8; 12]);
+macro_rules! hex_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; HEX_ID_BYTES]);
 
-impl UserId {
-    /// Draws a new id from the system's secure random source.
-    #[must_use]
-    pub fn draw() -> Self {
-        Self(rand::random())
-    }
+        impl $name {
+            /// Draws a new id from the system's secure random source.
+            #[must_use]
+            pub fn draw() -> Self {
+                Self(rand::random())
+            }
 
-    /// Reads 24 hex digits, either case.
-    ///
-    /// # Errors
-    /// [`IdError`] for any other text.
-    pub fn parse(text: &str) -> Result<Self, IdError> {
-        let text = text.as_bytes();
-        if text.len() != 24 {
-            return Err(IdError);
+            /// Reads 24 hex digits, either case.
+            ///
+            /// # Errors
+            /// [`IdError`] for any other text.
+            pub fn parse(text: &str) -> Result<Self, IdError> {
+                parse_hex(text).map(Self)
+            }
+
+            /// From the 12 bytes of a key on disk.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; HEX_ID_BYTES]) -> Self {
+                Self(bytes)
+            }
+
+            /// The 12 bytes, as they stand in keys on disk.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; HEX_ID_BYTES] {
+                &self.0
+            }
         }
-        let mut id = [0; 12];
-        for (byte, pair) in id.iter_mut().zip(text.chunks_exact(2)) {
-            let digit = |c: u8| char::from(c).to_digit(16).ok_or(IdError);
-            *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).map_err(|_| IdError)?;
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
         }
-        Ok(Self(id))
-    }
-
-    /// From the 12 bytes of a key on disk.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 12]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 12 bytes, as they stand in keys on disk.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 12] {
-        &self.0
-    }
+    };
 }
 
-impl fmt::Display for UserId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+/// 96 random bits: 24 hex digits.
+const HEX_ID_BYTES: usize = 12;
+
+hex_id!(
+    /// Names one user for good: 96 random bits, 24 lower-case hex digits.
+    UserId
+);
+hex_id!(
+    /// Names one API key for good: 96 random bits, 24 lower-case hex digits.
+    /// Not what signed requests name it by; that is its `clientId`.
+    ApiKeyId
+);
+
+fn parse_hex(text: &str) -> Result<[u8; HEX_ID_BYTES], IdError> {
+    let text = text.as_bytes();
+    if text.len() != 2 * HEX_ID_BYTES {
+        return Err(IdError);
     }
+    let mut id = [0; HEX_ID_BYTES];
+    for (byte, pair) in id.iter_mut().zip(text.chunks_exact(2)) {
+        let digit = |c: u8| char::from(c).to_digit(16).ok_or(IdError);
+        *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).map_err(|_| IdError)?;
+    }
+    Ok(id)
 }
 
 #[cfg(test)]

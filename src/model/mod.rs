@@ -1,6 +1,7 @@
-//! What things are: sessions, users, devices, roles and the words they are
+//! What things are: sessions, users, devices, roles, API keys and the words they are
 //! made of. No I/O, no clock, no async; everything here is a plain value.
 
+mod api_key;
 mod cause;
 mod directory;
 mod env;
@@ -12,13 +13,14 @@ mod session;
 mod time;
 mod version;
 
+pub use api_key::{ApiKey, ClientId, ClientIdError};
 pub use cause::{Cause, Origin};
 pub use directory::{
-    Actor, DeviceInput, Directory, DirectoryChange, DirectoryDecision, Ends, Field, Mode, Refusal,
-    Resource, RoleInput, Subject, UserDeviceInput, UserInput,
+    Actor, ApiKeyInput, Credentials, DeviceInput, Directory, DirectoryChange, DirectoryDecision,
+    Ends, Field, KeyEnds, Mode, Refusal, Resource, RoleInput, Subject, UserDeviceInput, UserInput,
 };
 pub use env::{AuthenticationType, Env};
-pub use id::{IdError, SessionId, UserId};
+pub use id::{ApiKeyId, IdError, SessionId, UserId};
 pub use name::{DeviceName, NameError, RoleName, UserName};
 pub use person::{Device, Principal, Role, User, UserDevice};
 pub use rights::{KnownRight, Right, RightError, Rights, SessionAccess};

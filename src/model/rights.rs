@@ -165,8 +165,24 @@ impl Rights {
         if self.is_admin() {
             return Self::NONE;
         }
+        Self(self.missing_by_name(wanted))
+    }
+
+    /// These rights, cut down to `permissions`; empty ones leave them whole, as
+    /// does `admin` among them. Of `admin` a cut leaves what is named.
+    #[must_use]
+    pub fn cut_to(&self, permissions: &[Right]) -> Self {
+        let limit: Self = permissions.iter().cloned().collect();
+        if permissions.is_empty() || limit.is_admin() {
+            return self.clone();
+        }
+        let beyond = self.missing(&limit);
+        Self(beyond.missing_by_name(&limit))
+    }
+
+    fn missing_by_name(&self, wanted: &Self) -> Vec<Right> {
         let lacks = |right: &&Right| self.0.binary_search(right).is_err();
-        Self(wanted.0.iter().filter(lacks).cloned().collect())
+        wanted.0.iter().filter(lacks).cloned().collect()
     }
 
     /// The rights in order.
@@ -218,6 +234,23 @@ mod tests {
             rights(&["A.b", "c"]).missing(&rights(&["d", "a.B"])),
             rights(&["d"])
         );
+    }
+
+    #[test]
+    fn permissions_cut_rights_down_and_never_add_any() {
+        let held = rights(&["sale", "stock", "userCreate"]);
+        for (permissions, left) in [
+            (&[][..], &["sale", "stock", "userCreate"][..]),
+            (&["SALE", "userDelete"], &["sale"]),
+            (&["userDelete"], &[]),
+            (&["admin", "x"], &["sale", "stock", "userCreate"]),
+        ] {
+            let permissions: Vec<Right> = rights(permissions).0;
+            assert_eq!(held.cut_to(&permissions), rights(left), "{permissions:?}");
+        }
+        let everything = rights(&["admin"]);
+        assert_eq!(everything.cut_to(&rights(&["sale"]).0), rights(&["sale"]));
+        assert_eq!(everything.cut_to(&[]), everything);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! The members of users, devices and roles. Only single values: lists and free
+//! The members of users, devices, roles and API keys. Only single values: lists and free
 //! data can be neither filtered nor sorted by.
 
 use super::query::{Kind, Member, Row, Value};
-use crate::model::{Device, Role, User, Version};
+use crate::model::{ApiKey, Device, Role, User, Version};
 
 /// The members of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -187,6 +187,95 @@ impl Row<RoleMember> for Role {
             RoleMember::Label => Value::Text(self.label.as_str().into()),
             RoleMember::Description => Value::Text(self.description.as_str().into()),
             RoleMember::Version => version(self.version),
+        }
+    }
+}
+
+/// The members of an API key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ApiKeyMember {
+    /// `id`
+    Id,
+    /// `clientId`
+    ClientId,
+    /// `isActive`
+    IsActive,
+    /// `createdAt`
+    CreatedAt,
+    /// `name`
+    Name,
+    /// `description`; may be unset
+    Description,
+    /// `userName`
+    UserName,
+    /// `deviceName`
+    DeviceName,
+    /// `_v`
+    Version,
+}
+
+impl Member for ApiKeyMember {
+    const ALL: &'static [Self] = &[
+        Self::Id,
+        Self::ClientId,
+        Self::IsActive,
+        Self::CreatedAt,
+        Self::Name,
+        Self::Description,
+        Self::UserName,
+        Self::DeviceName,
+        Self::Version,
+    ];
+    const TIE_BREAK: &'static [Self] = &[Self::CreatedAt, Self::Id];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::ClientId => "clientId",
+            Self::IsActive => "isActive",
+            Self::CreatedAt => "createdAt",
+            Self::Name => "name",
+            Self::Description => "description",
+            Self::UserName => "userName",
+            Self::DeviceName => "deviceName",
+            Self::Version => "_v",
+        }
+    }
+
+    fn alias(self) -> Option<&'static str> {
+        None
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::Id
+            | Self::ClientId
+            | Self::Name
+            | Self::Description
+            | Self::UserName
+            | Self::DeviceName => Kind::Text,
+            Self::IsActive => Kind::Bool,
+            Self::CreatedAt => Kind::Time,
+            Self::Version => Kind::Number,
+        }
+    }
+}
+
+impl Row<ApiKeyMember> for ApiKey {
+    fn value(&self, member: ApiKeyMember) -> Value<'_> {
+        match member {
+            ApiKeyMember::Id => Value::Text(self.id.to_string().into()),
+            ApiKeyMember::ClientId => Value::Text(self.client_id.as_str().into()),
+            ApiKeyMember::IsActive => Value::Bool(self.is_active),
+            ApiKeyMember::CreatedAt => Value::Time(self.created_at),
+            ApiKeyMember::Name => Value::Text(self.name.as_str().into()),
+            ApiKeyMember::Description => self
+                .description
+                .as_deref()
+                .map_or(Value::Null, |text| Value::Text(text.into())),
+            ApiKeyMember::UserName => Value::Text(self.user_name.as_str().into()),
+            ApiKeyMember::DeviceName => Value::Text(self.device_name.as_str().into()),
+            ApiKeyMember::Version => version(self.version),
         }
     }
 }

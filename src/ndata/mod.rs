@@ -22,7 +22,7 @@ mod tests;
 
 pub use cursor::next_cursor;
 pub use error::{QueryError, QueryErrors};
-pub use members::{DeviceMember, RoleMember, UserMember};
+pub use members::{ApiKeyMember, DeviceMember, RoleMember, UserMember};
 pub use parse::{Limits, parse};
 pub use query::{
     After, Direction, Filter, Kind, Literal, Member, Query, Row, SessionMember, Test, Value,

@@ -5,29 +5,10 @@ use std::sync::Arc;
 
 use super::{App, ServiceError};
 use crate::auth::secret::Secret;
-use crate::model::{
-    Cause, DirectoryChange, Mode, Precondition, Resource, User, UserId, UserInput, UserName,
-};
+use crate::model::{Cause, DirectoryChange, Mode, Precondition, Resource, User, UserId, UserInput};
 use crate::store::Store;
 
 impl<S: Store> App<S> {
-    /// A user by id, or by name.
-    pub async fn find_user(&self, id_or_name: &str) -> Result<Arc<User>, ServiceError> {
-        let directory = self.store.directory().await;
-        let by_id = UserId::parse(id_or_name)
-            .ok()
-            .and_then(|id| directory.user(id));
-        let by_name = || {
-            UserName::parse(id_or_name)
-                .ok()
-                .and_then(|name| directory.user_named(&name))
-        };
-        by_id
-            .or_else(by_name)
-            .cloned()
-            .ok_or(ServiceError::NotFound)
-    }
-
     /// Creates or replaces a user. The password is hashed first; `None` leaves
     /// what is stored.
     pub async fn put_user(

@@ -35,29 +35,23 @@ impl From<Refusal> for ServiceError {
                 name,
                 id,
                 stored,
-            } => {
-                let id = id.map(|id| id.to_string());
-                Self::VersionMismatch(Stored {
-                    resource,
-                    name,
-                    id,
-                    version: stored,
-                })
-            }
+            } => Self::VersionMismatch(Stored {
+                resource,
+                name,
+                id,
+                version: stored,
+            }),
             Refusal::PreconditionFailed {
                 resource,
                 name,
                 id,
                 stored,
-            } => {
-                let id = id.map(|id| id.to_string());
-                Self::PreconditionFailed(Stored {
-                    resource,
-                    name,
-                    id,
-                    version: stored,
-                })
-            }
+            } => Self::PreconditionFailed(Stored {
+                resource,
+                name,
+                id,
+                version: stored,
+            }),
             Refusal::Invalid(fields) => Self::Invalid(fields),
             Refusal::Forbidden(sentence) => Self::Forbidden(sentence),
         }

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::model::{EndReason, Field, SessionAccess, Version};
 use crate::store::Store;
 
+mod api_keys;
 mod caller;
 mod directory;
 mod error;
@@ -20,6 +21,7 @@ mod sessions;
 mod set_up;
 pub mod sweep;
 
+pub use api_keys::{CreatedKey, GivenCredentials};
 pub use caller::{Caller, Reach};
 pub use login::{LoggedIn, RefreshedPair};
 pub use set_up::{SetUpGate, SetUpRequest};
@@ -92,11 +94,11 @@ pub enum ServiceError {
 /// The resource a version condition was about, and its version now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// `session`, `user`, `device` or `role`.
+    /// `session`, `user`, `device`, `role` or `apikey`.
     pub resource: &'static str,
     /// Its name.
     pub name: String,
-    /// The id of a user or session.
+    /// The id of a user, API key or session.
     pub id: Option<String>,
     /// The version now stored, if it exists.
     pub version: Option<Version>,

@@ -1,13 +1,14 @@
 //! The words a change of the directory is made of: who asks, what is asked,
 //! what it comes to, and why it is refused. Plain data; the rules stand beside.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use crate::model::{
-    Device, DeviceName, EndReason, Env, Right, Role, RoleName, SessionId, User, UserId, UserName,
-    Version,
+    ApiKey, ApiKeyId, ClientId, Device, DeviceName, EndReason, Env, Right, Role, RoleName,
+    SessionId, Timestamp, User, UserId, UserName, Version,
 };
 
 /// Who asks for a change.
@@ -23,6 +24,9 @@ pub enum Actor {
         user_name: UserName,
         /// The caller's device.
         device_name: DeviceName,
+        /// The key that signed the request: the caller has no more rights than
+        /// it leaves.
+        api_key: Option<ApiKeyId>,
     },
 }
 
@@ -102,6 +106,39 @@ pub struct RoleInput {
     pub env_names: Vec<Env>,
 }
 
+/// An API key as a request describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKeyInput {
+    /// Whether its requests are let in.
+    pub is_active: bool,
+    /// What is shown.
+    pub name: String,
+    /// What is shown below.
+    pub description: Option<String>,
+    /// Whom it stands for; must exist.
+    pub user_name: UserName,
+    /// Where; must exist.
+    pub device_name: DeviceName,
+    /// What the user's rights are cut down to; empty leaves them whole.
+    pub permissions: Vec<Right>,
+}
+
+/// What signed requests prove themselves with, as it is stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// What they name the key by.
+    pub client_id: ClientId,
+    /// The secret, sealed and bound to the key's id.
+    pub sealed_secret: Arc<[u8]>,
+}
+
+/// Leaves the secret out, sealed as it is.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credentials({})", self.client_id)
+    }
+}
+
 /// One change of the directory, as a whole.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DirectoryChange {
@@ -148,6 +185,30 @@ pub enum DirectoryChange {
     },
     /// Delete a role and every reference to it.
     DeleteRole(RoleName),
+    /// Create an API key under `id`, drawn by the caller.
+    CreateApiKey {
+        /// The key's id.
+        id: ApiKeyId,
+        /// Its public name and its secret.
+        credentials: Credentials,
+        /// The instant of the creation.
+        created_at: Timestamp,
+        /// What it shall be.
+        input: ApiKeyInput,
+    },
+    /// Replace an API key; an unknown id is [`Refusal::NotFound`].
+    ReplaceApiKey {
+        /// The key's id.
+        id: ApiKeyId,
+        /// The public name that the request gives; must be the stored one.
+        client_id: Option<ClientId>,
+        /// Another secret, sealed; `None` leaves what is stored.
+        sealed_secret: Option<Arc<[u8]>>,
+        /// What it shall be.
+        input: ApiKeyInput,
+    },
+    /// Delete an API key.
+    DeleteApiKey(ApiKeyId),
     /// Several changes in order, all or nothing (set-up, import). Each is
     /// decided on what the ones before it come to, so every rule holds after
     /// each of them; the precondition is put to none. The refusal is that of
@@ -182,6 +243,15 @@ pub struct Ends {
     pub reason: EndReason,
 }
 
+/// The ending of the session that an API key holds, in the same atomic step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyEnds {
+    /// Whose session.
+    pub key: ApiKeyId,
+    /// Why.
+    pub reason: EndReason,
+}
+
 /// The resource that a change was about: its new state, or its last one.
 #[derive(Clone, Debug)]
 pub enum Resource {
@@ -191,6 +261,8 @@ pub enum Resource {
     Device(Arc<Device>),
     /// A role.
     Role(Arc<Role>),
+    /// An API key.
+    ApiKey(Arc<ApiKey>),
     /// A change of several at once.
     Several,
 }
@@ -210,8 +282,14 @@ pub struct DirectoryDecision {
     pub put_roles: Vec<Arc<Role>>,
     /// Roles to remove.
     pub removed_roles: Vec<RoleName>,
+    /// API keys to write.
+    pub put_api_keys: Vec<Arc<ApiKey>>,
+    /// API keys to remove.
+    pub removed_api_keys: Vec<ApiKeyId>,
     /// Sessions that end with it.
     pub ends: Vec<Ends>,
+    /// Keys whose session ends with it.
+    pub key_ends: Vec<KeyEnds>,
     /// The resource the change was about.
     pub resource: Resource,
     /// Whether it did not exist before.
@@ -260,23 +338,23 @@ pub enum Refusal {
     /// `_v` of the body is not the stored one (errorCode 6), or nothing is
     /// stored (`stored` is `None`).
     VersionMismatch {
-        /// `user`, `device` or `role`.
+        /// `user`, `device`, `role` or `apikey`.
         resource: &'static str,
-        /// Its name (and id, for users) as far as known.
+        /// Its name (and id, for users and keys) as far as known.
         name: String,
-        /// The id of a user.
-        id: Option<UserId>,
+        /// The id of a user or API key.
+        id: Option<String>,
         /// The version now stored.
         stored: Option<Version>,
     },
     /// `If-Match` or `If-None-Match` does not hold (412); same members.
     PreconditionFailed {
-        /// `user`, `device` or `role`.
+        /// `user`, `device`, `role` or `apikey`.
         resource: &'static str,
         /// Its name.
         name: String,
-        /// The id of a user.
-        id: Option<UserId>,
+        /// The id of a user or API key.
+        id: Option<String>,
         /// The version now stored.
         stored: Option<Version>,
     },

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::guard::Asker;
 use super::{
-    Actor, Directory, DirectoryChange, DirectoryDecision, Field, Refusal, Resource, devices, roles,
-    users,
+    Actor, Directory, DirectoryChange, DirectoryDecision, Field, KeyEnds, Refusal, Resource,
+    api_keys, devices, roles, users,
 };
-use crate::model::{DeviceName, Precondition, RoleName, UserId};
+use crate::model::{ApiKeyId, DeviceName, Precondition, RoleName, UserId};
 
 impl Directory {
     /// Decides a change without making it.
@@ -50,6 +50,32 @@ impl Directory {
                 roles::put(self, &asker, *mode, input, precondition)
             }
             DirectoryChange::DeleteRole(name) => roles::delete(self, &asker, name, precondition),
+            DirectoryChange::CreateApiKey {
+                id,
+                credentials,
+                created_at,
+                input,
+            } => {
+                let made = api_keys::Made {
+                    id: *id,
+                    credentials,
+                    created_at: *created_at,
+                };
+                api_keys::create(self, &asker, &made, input, precondition)
+            }
+            DirectoryChange::ReplaceApiKey {
+                id,
+                client_id,
+                sealed_secret,
+                input,
+            } => {
+                let given = api_keys::Given {
+                    client_id: client_id.as_ref(),
+                    sealed_secret: sealed_secret.as_ref(),
+                };
+                api_keys::replace(self, &asker, *id, &given, input, precondition)
+            }
+            DirectoryChange::DeleteApiKey(id) => api_keys::delete(self, &asker, *id, precondition),
             DirectoryChange::SetUp(_) if self.held_user => Err(Refusal::SetUpClosed),
             DirectoryChange::All(changes) | DirectoryChange::SetUp(changes) => {
                 return self.decide_all(changes, actor);
@@ -112,6 +138,9 @@ fn stripped_member(change: &DirectoryChange) -> &'static str {
         DirectoryChange::DeleteUser(_) => "id",
         DirectoryChange::DeleteDevice(_) | DirectoryChange::DeleteRole(_) => "name",
         DirectoryChange::SetPassword { .. }
+        | DirectoryChange::CreateApiKey { .. }
+        | DirectoryChange::ReplaceApiKey { .. }
+        | DirectoryChange::DeleteApiKey(_)
         | DirectoryChange::All(_)
         | DirectoryChange::SetUp(_) => "",
     }
@@ -123,6 +152,8 @@ struct Touched {
     users: BTreeSet<UserId>,
     devices: BTreeSet<DeviceName>,
     roles: BTreeSet<RoleName>,
+    api_keys: BTreeSet<ApiKeyId>,
+    key_ends: Vec<KeyEnds>,
     ends: Vec<super::Ends>,
     created: bool,
     held_user: bool,
@@ -144,6 +175,14 @@ impl Touched {
         self.roles
             .extend(decision.put_roles.iter().map(|role| role.name.clone()));
         self.roles.extend(decision.removed_roles.iter().cloned());
+        self.api_keys
+            .extend(decision.put_api_keys.iter().map(|key| key.id));
+        self.api_keys.extend(&decision.removed_api_keys);
+        for ends in &decision.key_ends {
+            if !self.key_ends.iter().any(|known| known.key == ends.key) {
+                self.key_ends.push(*ends);
+            }
+        }
         for ends in &decision.ends {
             if !self.ends.contains(ends) {
                 self.ends.push(ends.clone());
@@ -158,6 +197,7 @@ impl Touched {
     fn outcome(self, before: &Directory, after: &Directory) -> DirectoryDecision {
         let mut decision = DirectoryDecision::about(Resource::Several, before);
         decision.ends = self.ends;
+        decision.key_ends = self.key_ends;
         decision.created = self.created;
         decision.held_user |= self.held_user;
         for id in self.users {
@@ -181,6 +221,13 @@ impl Touched {
                 None => {}
             }
         }
+        for id in self.api_keys {
+            match after.api_key(id) {
+                Some(key) => decision.put_api_keys.push(Arc::clone(key)),
+                None if before.api_key(id).is_some() => decision.removed_api_keys.push(id),
+                None => {}
+            }
+        }
         decision
     }
 }
@@ -195,7 +242,10 @@ impl DirectoryDecision {
             removed_devices: Vec::new(),
             put_roles: Vec::new(),
             removed_roles: Vec::new(),
+            put_api_keys: Vec::new(),
+            removed_api_keys: Vec::new(),
             ends: Vec::new(),
+            key_ends: Vec::new(),
             resource,
             created: false,
             held_user: before.held_user,

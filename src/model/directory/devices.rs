@@ -6,7 +6,7 @@ use super::guard::Asker;
 use super::target::Target;
 use super::{
     DeviceInput, Directory, DirectoryDecision, Ends, Field, Mode, Refusal, Resource, Subject,
-    next_version, users, with_entries, without_doubles,
+    api_keys, next_version, users, with_entries, without_doubles,
 };
 use crate::model::{Device, DeviceName, EndReason, KnownRight, Precondition, Version};
 
@@ -45,7 +45,8 @@ pub(super) fn put(
     Ok(decision)
 }
 
-/// Deletes a device and every user's entry for it; its sessions end.
+/// Deletes a device and every user's entry for it; its sessions end, its API
+/// keys are no longer active.
 pub(super) fn delete(
     directory: &Directory,
     asker: &Asker,
@@ -65,6 +66,7 @@ pub(super) fn delete(
             .cloned();
         decision.put_users.push(with_entries(user, kept.collect()));
     }
+    decision.put_api_keys = api_keys::deactivated(directory, |key| key.device_name == *name);
     decision.removed_devices.push(name.clone());
     decision.ends.push(all_on(name, EndReason::DeviceDisabled));
     Ok(decision)

@@ -19,20 +19,28 @@ impl Asker {
     /// Looks the actor up.
     ///
     /// # Errors
-    /// [`Refusal::Forbidden`] for a caller whose user, device or assignment is
-    /// not there or not active: nobody is logged in there.
+    /// [`Refusal::Forbidden`] for a caller whose user, device, assignment or key
+    /// is not there or not active: nobody is logged in there.
     pub(super) fn of(actor: &Actor, directory: &Directory) -> Result<Self, Refusal> {
         let Actor::Caller {
             user_name,
             device_name,
+            api_key,
         } = actor
         else {
             return Ok(Self::System);
         };
-        directory
-            .principal(user_name, device_name)
+        let key = api_key.map(|id| directory.api_key(id).ok_or_else(gone));
+        let principal = match key.transpose()? {
+            None => directory.principal(user_name, device_name),
+            Some(key) if key.user_name == *user_name && key.device_name == *device_name => {
+                directory.signer(key)
+            }
+            Some(_) => None,
+        };
+        principal
             .map(|principal| Self::Caller(principal.rights))
-            .ok_or_else(|| Refusal::Forbidden("The caller is no longer active here.".to_owned()))
+            .ok_or_else(gone)
     }
 
     /// Asks for one of these rights.
@@ -102,6 +110,10 @@ impl Asker {
         }
         Ok(())
     }
+}
+
+fn gone() -> Refusal {
+    Refusal::Forbidden("The caller is no longer active here.".to_owned())
 }
 
 fn lacks(missing: &Rights, whose: impl fmt::Display) -> Refusal {

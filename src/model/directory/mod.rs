@@ -1,13 +1,16 @@
-//! Who exists and what they may: all users, devices and roles at one instant.
+//! Who exists and what they may: all users, devices, roles and API keys at one
+//! instant.
 //! The rules by which they change stand in the files beside.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Device, DeviceName, Principal, Role, RoleName, User, UserDevice, UserId, UserName, Version,
+    ApiKey, ApiKeyId, ClientId, Device, DeviceName, Principal, Role, RoleName, User, UserDevice,
+    UserId, UserName, Version,
 };
 
+mod api_keys;
 mod change;
 mod decide;
 mod devices;
@@ -22,11 +25,11 @@ mod properties;
 mod tests;
 
 pub use change::{
-    Actor, DeviceInput, DirectoryChange, DirectoryDecision, Ends, Field, Mode, Refusal, Resource,
-    RoleInput, Subject, UserDeviceInput, UserInput,
+    Actor, ApiKeyInput, Credentials, DeviceInput, DirectoryChange, DirectoryDecision, Ends, Field,
+    KeyEnds, Mode, Refusal, Resource, RoleInput, Subject, UserDeviceInput, UserInput,
 };
 
-/// All users, devices and roles at one instant. Cheap to clone (records are
+/// All users, devices, roles and API keys at one instant. Cheap to clone (records are
 /// shared), so a reader keeps a consistent snapshot while changes go on.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
@@ -37,6 +40,8 @@ pub struct Directory {
     device_names: BTreeMap<String, DeviceName>,
     roles: BTreeMap<RoleName, Arc<Role>>,
     role_names: BTreeMap<String, RoleName>,
+    api_keys: BTreeMap<ApiKeyId, Arc<ApiKey>>,
+    client_ids: BTreeMap<ClientId, ApiKeyId>,
     /// Whether there has ever been a user; set-up is closed for good then.
     held_user: bool,
 }
@@ -49,6 +54,7 @@ impl Directory {
         users: impl IntoIterator<Item = impl Into<Arc<User>>>,
         devices: impl IntoIterator<Item = impl Into<Arc<Device>>>,
         roles: impl IntoIterator<Item = impl Into<Arc<Role>>>,
+        api_keys: impl IntoIterator<Item = impl Into<Arc<ApiKey>>>,
         held_user: bool,
     ) -> Self {
         let mut directory = Self {
@@ -64,6 +70,9 @@ impl Directory {
         roles
             .into_iter()
             .for_each(|role| directory.insert_role(role.into()));
+        api_keys
+            .into_iter()
+            .for_each(|key| directory.insert_api_key(key.into()));
         directory
     }
 
@@ -80,6 +89,14 @@ impl Directory {
         self.users.get(id).filter(|user| user.user_name == *name)
     }
 
+    /// The user that a text names, by id or by name.
+    #[must_use]
+    pub fn user_by(&self, id_or_name: &str) -> Option<&Arc<User>> {
+        let by_id = UserId::parse(id_or_name).ok();
+        let by_name = || self.user_named(&UserName::parse(id_or_name).ok()?);
+        by_id.and_then(|id| self.user(id)).or_else(by_name)
+    }
+
     /// The device with exactly this name.
     #[must_use]
     pub fn device(&self, name: &DeviceName) -> Option<&Arc<Device>> {
@@ -90,6 +107,18 @@ impl Directory {
     #[must_use]
     pub fn role(&self, name: &RoleName) -> Option<&Arc<Role>> {
         self.roles.get(name)
+    }
+
+    /// The API key with this id.
+    #[must_use]
+    pub fn api_key(&self, id: ApiKeyId) -> Option<&Arc<ApiKey>> {
+        self.api_keys.get(&id)
+    }
+
+    /// The API key that signed requests name so.
+    #[must_use]
+    pub fn api_key_named(&self, client_id: &ClientId) -> Option<&Arc<ApiKey>> {
+        self.api_keys.get(self.client_ids.get(client_id)?)
     }
 
     /// Every user, in the order of the ids.
@@ -105,6 +134,11 @@ impl Directory {
     /// Every role, in the order of the names.
     pub fn roles(&self) -> impl ExactSizeIterator<Item = &Arc<Role>> {
         self.roles.values()
+    }
+
+    /// Every API key, in the order of the ids.
+    pub fn api_keys(&self) -> impl ExactSizeIterator<Item = &Arc<ApiKey>> {
+        self.api_keys.values()
     }
 
     /// Whether there has ever been a user, also one that was deleted since.
@@ -125,6 +159,18 @@ impl Directory {
             user: Arc::clone(user),
             device: Arc::clone(device),
             rights,
+        })
+    }
+
+    /// Whom a key's requests run as: the user on the device with the rights that
+    /// hold there, cut down to the key's permissions; `None` unless the key,
+    /// the user, the device and the user's entry are active.
+    #[must_use]
+    pub fn signer(&self, key: &ApiKey) -> Option<Principal> {
+        let principal = self.principal(&key.user_name, &key.device_name)?;
+        key.is_active.then(|| Principal {
+            rights: principal.rights.cut_to(&key.permissions),
+            ..principal
         })
     }
 
@@ -160,6 +206,14 @@ impl Directory {
             .put_roles
             .iter()
             .for_each(|role| self.insert_role(Arc::clone(role)));
+        decision
+            .removed_api_keys
+            .iter()
+            .for_each(|id| self.remove_api_key(*id));
+        decision
+            .put_api_keys
+            .iter()
+            .for_each(|key| self.insert_api_key(Arc::clone(key)));
         self.held_user |= decision.held_user;
     }
 
@@ -182,6 +236,12 @@ impl Directory {
         self.roles.insert(role.name.clone(), role);
     }
 
+    fn insert_api_key(&mut self, key: Arc<ApiKey>) {
+        self.remove_api_key(key.id);
+        self.client_ids.insert(key.client_id.clone(), key.id);
+        self.api_keys.insert(key.id, key);
+    }
+
     fn remove_user(&mut self, id: UserId) {
         if let Some(user) = self.users.remove(&id) {
             self.user_names.remove(&user.user_name.folded());
@@ -197,6 +257,12 @@ impl Directory {
     fn remove_role(&mut self, name: &RoleName) {
         if self.roles.remove(name).is_some() {
             self.role_names.remove(&name.folded());
+        }
+    }
+
+    fn remove_api_key(&mut self, id: ApiKeyId) {
+        if let Some(key) = self.api_keys.remove(&id) {
+            self.client_ids.remove(&key.client_id);
         }
     }
 }

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::tests::{
-    device, device_name, id, new_user, put_device, put_role, put_user, role, role_name, user,
-    user_name,
+    api_key, client_id, device, device_name, id, key_id, new_user, put_device, put_role, put_user,
+    role, role_name, user, user_name,
 };
 use super::*;
 use crate::model::{Env, Precondition, Rights, SessionId};
@@ -12,6 +12,7 @@ use crate::model::{Env, Precondition, Rights, SessionId};
 const USERS: [&str; 4] = ["Ada", "Bob", "ada", "Cyd"];
 const DEVICES: [&str; 4] = ["Till", "Office", "till", "Link"];
 const ROLES: [&str; 4] = ["owner", "manager", "clerk", "OWNER"];
+const KEYS: std::ops::Range<u8> = 1..4;
 const RIGHTS: [&str; 6] = [
     "admin",
     "userUpdate",
@@ -82,6 +83,43 @@ fn user_input() -> impl Strategy<Value = UserInput> {
         })
 }
 
+fn key_input() -> impl Strategy<Value = ApiKeyInput> {
+    let permissions = proptest::collection::vec(proptest::sample::select(&RIGHTS[..]), 0..3);
+    (
+        proptest::sample::select(&USERS[..]),
+        proptest::sample::select(&DEVICES[..]),
+        permissions,
+        prop::bool::weighted(0.8),
+    )
+        .prop_map(|(user, device, permissions, is_active)| ApiKeyInput {
+            is_active,
+            ..api_key(user, device, &permissions)
+        })
+}
+
+fn key_change() -> impl Strategy<Value = DirectoryChange> {
+    let secret = || prop_oneof![Just(Arc::from([1_u8])), Just(Arc::from([2_u8]))];
+    prop_oneof![
+        3 => (KEYS, KEYS, secret(), key_input()).prop_map(|(number, named, sealed_secret, input)| {
+            DirectoryChange::CreateApiKey {
+                id: key_id(number),
+                credentials: Credentials { client_id: client_id(named), sealed_secret },
+                created_at: crate::model::Timestamp::from_millis(i64::from(number)),
+                input,
+            }
+        }),
+        4 => (KEYS, proptest::option::of(secret()), key_input()).prop_map(
+            |(number, sealed_secret, input)| DirectoryChange::ReplaceApiKey {
+                id: key_id(number),
+                client_id: None,
+                sealed_secret,
+                input,
+            }
+        ),
+        1 => KEYS.prop_map(|number| DirectoryChange::DeleteApiKey(key_id(number))),
+    ]
+}
+
 fn single() -> impl Strategy<Value = DirectoryChange> {
     let number = 1..4u8;
     let keep = Some(SessionId::parse(&"k".repeat(32)).expect("a good id"));
@@ -101,6 +139,7 @@ fn single() -> impl Strategy<Value = DirectoryChange> {
         4 => role_input().prop_map(put_role),
         1 => proptest::sample::select(&ROLES[..])
             .prop_map(|name| DirectoryChange::DeleteRole(role_name(name))),
+        4 => key_change(),
     ]
 }
 
@@ -115,12 +154,14 @@ fn actor() -> impl Strategy<Value = Actor> {
     let caller = (
         proptest::sample::select(&USERS[..]),
         proptest::sample::select(&DEVICES[..]),
+        proptest::option::weighted(0.4, KEYS),
     );
     prop_oneof![
         1 => Just(Actor::System),
-        2 => caller.prop_map(|(user, device)| Actor::Caller {
+        2 => caller.prop_map(|(user, device, key)| Actor::Caller {
             user_name: user_name(user),
             device_name: device_name(device),
+            api_key: key.map(key_id),
         }),
     ]
 }
@@ -134,6 +175,8 @@ fn start() -> Directory {
         "userDelete",
         "roleDelete",
         "deviceDelete",
+        "apiKeyCreate",
+        "apiKeyDelete",
     ];
     let steps = vec![
         put_role(role("owner", &["admin"], &Env::ALL)),
@@ -194,6 +237,18 @@ fn refers_only_to_what_exists(directory: &Directory) {
             );
         }
     }
+    for key in directory.api_keys() {
+        let whole = directory.user_named(&key.user_name).is_some()
+            && directory.device(&key.device_name).is_some();
+        assert!(whole || !key.is_active, "{key:?}");
+        assert_eq!(
+            directory
+                .api_key_named(&key.client_id)
+                .map(|found| found.id),
+            Some(key.id)
+        );
+    }
+    assert_eq!(directory.client_ids.len(), directory.api_keys.len());
     for device in directory.devices() {
         assert!(
             device
@@ -255,6 +310,13 @@ fn versions_grow_by_one(before: &Directory, after: &Directory) {
             "{device:?}"
         );
     }
+    for key in after.api_keys() {
+        let old = before.api_key(key.id);
+        assert!(
+            fits(old.map(|old| old.version), key.version, old == Some(key)),
+            "{key:?}"
+        );
+    }
     for role in after.roles() {
         let old = before.role(&role.name);
         assert!(
@@ -270,13 +332,26 @@ fn nobody_gained_more_than_the_caller_has(before: &Directory, after: &Directory,
     let Actor::Caller {
         user_name,
         device_name,
+        api_key,
     } = actor
     else {
         return;
     };
-    let caller = before
-        .principal(user_name, device_name)
-        .expect("only who is active may");
+    let caller = match api_key.and_then(|id| before.api_key(id)) {
+        None => before.principal(user_name, device_name),
+        Some(key) => before.signer(key),
+    };
+    let caller = caller.expect("only who is active may");
+    for key in after.api_keys() {
+        let held = |directory: &Directory| {
+            let key = directory.api_key(key.id)?;
+            Some(directory.signer(key)?.rights)
+        };
+        let gained = held(before)
+            .unwrap_or(Rights::NONE)
+            .missing(&held(after).unwrap_or(Rights::NONE));
+        assert!(caller.rights.cover(&gained), "{key:?} gained {gained:?}");
+    }
     for (user, device, principal) in seats(after) {
         let held = principal.map_or(Rights::NONE, |principal| principal.rights);
         let had = before
@@ -325,6 +400,37 @@ fn sessions_end_where_they_are_no_longer_true(
     }
 }
 
+/// A key's session ends exactly where the key is no longer the one it was
+/// opened with.
+fn sessions_of_keys_end_where_they_are_no_longer_true(
+    before: &Directory,
+    after: &Directory,
+    decision: &DirectoryDecision,
+) {
+    for old in before.api_keys() {
+        let Some(principal) = before.signer(old) else {
+            continue;
+        };
+        let holds = after
+            .api_key(old.id)
+            .filter(|new| {
+                new.sealed_secret == old.sealed_secret
+                    && (&new.user_name, &new.device_name) == (&old.user_name, &old.device_name)
+            })
+            .and_then(|new| after.signer(new))
+            .is_some_and(|new| {
+                new.device.env == principal.device.env
+                    && new.user.password == principal.user.password
+            });
+        let ended = decision.key_ends.iter().any(|ends| ends.key == old.id)
+            || decision
+                .ends
+                .iter()
+                .any(|end| covers(&end.subject, &old.user_name, &old.device_name));
+        assert_eq!(ended, !holds, "{old:?}: {decision:?}");
+    }
+}
+
 fn decision_says_what_changes(before: &Directory, after: &Directory, decision: &DirectoryDecision) {
     let users = before.users().filter(|user| {
         !decision.removed_users.contains(&user.id)
@@ -341,15 +447,21 @@ fn decision_says_what_changes(before: &Directory, after: &Directory, decision: &
         !decision.removed_roles.contains(&role.name)
             && !decision.put_roles.iter().any(|put| put.name == role.name)
     });
+    let api_keys = before.api_keys().filter(|key| {
+        !decision.removed_api_keys.contains(&key.id)
+            && !decision.put_api_keys.iter().any(|put| put.id == key.id)
+    });
     let again = Directory::from_records(
         users.chain(&decision.put_users).cloned(),
         devices.chain(&decision.put_devices).cloned(),
         roles.chain(&decision.put_roles).cloned(),
+        api_keys.chain(&decision.put_api_keys).cloned(),
         decision.held_user,
     );
     assert!(again.users().eq(after.users()));
     assert!(again.devices().eq(after.devices()));
     assert!(again.roles().eq(after.roles()));
+    assert!(again.api_keys().eq(after.api_keys()));
     assert_eq!(again.held_user(), after.held_user());
     let ids: std::collections::BTreeSet<_> = decision.put_users.iter().map(|put| put.id).collect();
     assert_eq!(
@@ -380,6 +492,7 @@ proptest! {
             if !matches!(change, DirectoryChange::All(_)) {
                 versions_grow_by_one(&before, &directory);
                 sessions_end_where_they_are_no_longer_true(&before, &directory, &decision);
+                sessions_of_keys_end_where_they_are_no_longer_true(&before, &directory, &decision);
             }
         }
     }

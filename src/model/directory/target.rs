@@ -1,16 +1,16 @@
 //! The one resource a change is about, and the conditions on its version.
 
 use super::{Mode, Refusal};
-use crate::model::{Precondition, UserId, Version};
+use crate::model::{Precondition, Version};
 
 /// What a change is about, as refusals name it.
 pub(super) struct Target {
-    /// `user`, `device` or `role`.
+    /// `user`, `device`, `role` or `apikey`.
     pub(super) resource: &'static str,
     /// Its name.
     pub(super) name: String,
-    /// The id of a user.
-    pub(super) id: Option<UserId>,
+    /// The id of a user or API key.
+    pub(super) id: Option<String>,
     /// The version now stored, if anything is.
     pub(super) stored: Option<Version>,
 }

@@ -6,7 +6,7 @@ use super::guard::Asker;
 use super::target::Target;
 use super::{
     Actor, Directory, DirectoryDecision, Ends, Field, Mode, Refusal, Resource, Subject,
-    UserDeviceInput, UserInput, next_version, without_doubles,
+    UserDeviceInput, UserInput, api_keys, next_version, without_doubles,
 };
 use crate::model::{EndReason, KnownRight, Precondition, SessionId, User, UserDevice, UserId};
 
@@ -39,12 +39,18 @@ pub(super) fn put(
     let mut decision = DirectoryDecision::about(Resource::User(Arc::clone(&user)), directory);
     decision.created = stored.is_none();
     decision.held_user = true;
-    decision.ends = stored.map_or_else(Vec::new, |stored| ended(stored, &user));
+    if let Some(stored) = stored {
+        decision.ends = ended(stored, &user);
+        if stored.user_name != user.user_name {
+            decision.put_api_keys =
+                api_keys::renamed(directory, &stored.user_name, &user.user_name);
+        }
+    }
     decision.put_users.push(user);
     Ok(decision)
 }
 
-/// Deletes a user; its sessions end.
+/// Deletes a user; its sessions end, its API keys are no longer active.
 pub(super) fn delete(
     directory: &Directory,
     asker: &Asker,
@@ -56,12 +62,13 @@ pub(super) fn delete(
     Target {
         resource: "user",
         name: user.user_name.to_string(),
-        id: Some(id),
+        id: Some(id.to_string()),
         stored: Some(user.version),
     }
     .meets(precondition, Mode::CreateOrReplace)?;
     must_cover(directory, asker, user)?;
     let mut decision = DirectoryDecision::about(Resource::User(Arc::clone(user)), directory);
+    decision.put_api_keys = api_keys::deactivated(directory, |key| key.user_name == user.user_name);
     decision.removed_users.push(id);
     decision.ends.push(all_of(user, EndReason::AccountDisabled));
     Ok(decision)
@@ -106,7 +113,7 @@ fn target(stored: Option<&User>, id: UserId, input: &UserInput) -> Target {
         name: stored
             .map_or(&input.user_name, |user| &user.user_name)
             .to_string(),
-        id: Some(stored.map_or(id, |user| user.id)),
+        id: Some(stored.map_or(id, |user| user.id).to_string()),
         stored: stored.map(|user| user.version),
     }
 }

@@ -2,8 +2,8 @@
 
 use super::history::{Condition, Edit, Typed};
 use super::{
-    DEVICES, USERS, as_stored, device_input, device_name, put_device, put_role, role_input,
-    role_name, user_id, user_input, user_name,
+    DEVICES, USERS, api_key_input, as_stored, create_api_key, device_input, device_name, key_id,
+    put_device, put_role, role_input, role_name, user_id, user_input, user_name,
 };
 use crate::model::{
     Directory, DirectoryChange, Mode, Precondition, SessionId, UserDeviceInput, UserId, UserInput,
@@ -91,6 +91,27 @@ pub(super) fn as_change(
             Some(put_role(input))
         }
         Edit::DeleteRole => Some(DirectoryChange::DeleteRole(role_name("cashier"))),
+        Edit::Key {
+            key,
+            user,
+            device,
+            is_active,
+            other_secret,
+        } => {
+            let mut input = api_key_input(USERS[user], DEVICES[device].0);
+            input.is_active = is_active;
+            if directory.api_key(key_id(key)).is_none() {
+                return Some(create_api_key(key, input));
+            }
+            let secret = other_secret.then(|| step.to_be_bytes().as_slice().into());
+            Some(DirectoryChange::ReplaceApiKey {
+                id: key_id(key),
+                client_id: None,
+                sealed_secret: secret,
+                input,
+            })
+        }
+        Edit::DeleteKey { key } => Some(DirectoryChange::DeleteApiKey(key_id(key))),
     }
 }
 
@@ -120,6 +141,9 @@ pub(super) fn stored_version(directory: &Directory, change: &DirectoryChange) ->
         }
         DirectoryChange::PutRole { input, .. } => {
             directory.role(&input.name).map(|role| role.version)
+        }
+        DirectoryChange::ReplaceApiKey { id, .. } | DirectoryChange::DeleteApiKey(id) => {
+            directory.api_key(*id).map(|key| key.version)
         }
         _ => None,
     };

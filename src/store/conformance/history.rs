@@ -6,7 +6,7 @@
 
 use proptest::prelude::*;
 
-use super::{DEVICES, USERS};
+use super::{DEVICES, KEYS, USERS};
 use crate::model::{Env, SessionId, VersionTag};
 use crate::ndata::{Direction, Filter, Literal, Query, SessionMember, Test};
 
@@ -152,6 +152,17 @@ pub(crate) enum Edit {
         env: Option<Env>,
     },
     DeleteRole,
+    /// Made, or replaced if it is there.
+    Key {
+        key: usize,
+        user: usize,
+        device: usize,
+        is_active: bool,
+        other_secret: bool,
+    },
+    DeleteKey {
+        key: usize,
+    },
 }
 
 fn user() -> impl Strategy<Value = usize> {
@@ -160,6 +171,30 @@ fn user() -> impl Strategy<Value = usize> {
 
 fn device() -> impl Strategy<Value = usize> {
     0..DEVICES.len()
+}
+
+fn key() -> impl Strategy<Value = usize> {
+    0..KEYS
+}
+
+fn edit_of_key() -> impl Strategy<Value = Edit> {
+    let put = (
+        key(),
+        user(),
+        device(),
+        prop::bool::weighted(0.8),
+        prop::bool::weighted(0.2),
+    );
+    prop_oneof![
+        4 => put.prop_map(|(key, user, device, is_active, other_secret)| Edit::Key {
+            key,
+            user,
+            device,
+            is_active,
+            other_secret,
+        }),
+        1 => key().prop_map(|key| Edit::DeleteKey { key }),
+    ]
 }
 
 fn session() -> impl Strategy<Value = usize> {
@@ -213,6 +248,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         2 => (any::<bool>(), proptest::option::of(env))
             .prop_map(|(admin, env)| Edit::Role { admin, env }),
         1 => Just(Edit::DeleteRole),
+        4 => edit_of_key(),
     ]
 }
 

@@ -13,9 +13,10 @@ use super::{
     StoreError, Swept,
 };
 use crate::model::{
-    AuthenticationType, Cause, DeviceInput, DeviceName, Directory, DirectoryChange, EndReason, Env,
-    Mode, Origin, Precondition, Resource, Right, RoleInput, RoleName, Session, SessionId,
-    Timestamp, UserDeviceInput, UserId, UserInput, UserName, VersionTag,
+    ApiKeyId, ApiKeyInput, AuthenticationType, Cause, ClientId, Credentials, DeviceInput,
+    DeviceName, Directory, DirectoryChange, EndReason, Env, Mode, Origin, Precondition, Resource,
+    Right, RoleInput, RoleName, Session, SessionId, Timestamp, UserDeviceInput, UserId, UserInput,
+    UserName, VersionTag,
 };
 use crate::ndata::{Query, SessionMember};
 
@@ -105,6 +106,9 @@ pub(crate) const DEVICES: [(&str, Env); 4] = [
 /// Every user of the shop; the first is the administrator.
 pub(crate) const USERS: [&str; 3] = ["999", "1", "2"];
 
+/// How many API keys histories make.
+pub(crate) const KEYS: usize = 2;
+
 /// An instant this many milliseconds after the shop was set up.
 pub(crate) fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(1_700_000_000_000 + millis)
@@ -125,6 +129,37 @@ pub(crate) fn role_name(text: &str) -> RoleName {
 /// The id of the user at this place of [`USERS`].
 pub(crate) fn user_id(place: usize) -> UserId {
     UserId::from_bytes([u8::try_from(place).expect("a small number"); 12])
+}
+
+/// The id of the API key with this number.
+pub(crate) fn key_id(number: usize) -> ApiKeyId {
+    ApiKeyId::from_bytes([u8::try_from(number).expect("a small number"); 12])
+}
+
+/// An active key of a user on a device, with all of the user's rights.
+pub(crate) fn api_key_input(user: &str, device: &str) -> ApiKeyInput {
+    ApiKeyInput {
+        is_active: true,
+        name: format!("key of {user}"),
+        description: None,
+        user_name: user_name(user),
+        device_name: device_name(device),
+        permissions: Vec::new(),
+    }
+}
+
+/// Makes the API key with this number; its secret is its number.
+pub(crate) fn create_api_key(number: usize, input: ApiKeyInput) -> DirectoryChange {
+    let client_id = ClientId::parse(&format!("{number:032x}")).expect("32 digits");
+    DirectoryChange::CreateApiKey {
+        id: key_id(number),
+        credentials: Credentials {
+            client_id,
+            sealed_secret: number.to_be_bytes().as_slice().into(),
+        },
+        created_at: at(0),
+        input,
+    }
 }
 
 /// The id of the session that was drawn as this one.

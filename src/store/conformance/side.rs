@@ -11,8 +11,9 @@ use super::{
     DEVICES, USERS, at, device_name, ending, refresh_sha256, session_id, set_up, user_id, user_name,
 };
 use crate::model::{
-    AuthenticationType, Cause, Device, Directory, DirectoryChange, EndReason, Origin, Precondition,
-    Resource, Rights, Role, Session, SessionId, Timestamp, User, UserName, Version, VersionTag,
+    ApiKey, AuthenticationType, Cause, Device, Directory, DirectoryChange, EndReason, Origin,
+    Precondition, Resource, Rights, Role, Session, SessionId, Timestamp, User, UserName, Version,
+    VersionTag,
 };
 use crate::ndata::{Query, SessionMember};
 use crate::store::{
@@ -60,7 +61,7 @@ impl PartialEq for SessionPage {
 }
 
 /// Everything the directory holds.
-pub(super) type Records = (Vec<User>, Vec<Device>, Vec<Role>, bool);
+pub(super) type Records = (Vec<User>, Vec<Device>, Vec<Role>, Vec<ApiKey>, bool);
 
 fn records(directory: &Directory) -> Records {
     (
@@ -70,6 +71,7 @@ fn records(directory: &Directory) -> Records {
             .map(|device| (**device).clone())
             .collect(),
         directory.roles().map(|role| (**role).clone()).collect(),
+        directory.api_keys().map(|key| (**key).clone()).collect(),
         directory.held_user(),
     )
 }
@@ -486,6 +488,7 @@ impl<S: Store> Side<S> {
                     Resource::User(user) => format!("{user:?}"),
                     Resource::Device(device) => format!("{device:?}"),
                     Resource::Role(role) => format!("{role:?}"),
+                    Resource::ApiKey(key) => format!("{key:?}"),
                     Resource::Several => String::new(),
                 };
                 Answer::Changed { resource, created }

@@ -1,5 +1,5 @@
-//! The second home of what people typed in: users, devices and roles in one
-//! checked file beside the database, rewritten with every change of them.
+//! The second home of what people typed in: users, devices, roles and API keys
+//! (their secrets sealed) in one checked file beside the database, rewritten with every change of them.
 //!
 //! ```text
 //! "TILLGATE BASE\n" (14) | length of the record (8, little-endian) | record
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::codec::{self, CodecError};
 use super::digest;
 use super::disk::Head;
-use crate::model::{DeviceName, Directory, RoleName, UserId};
+use crate::model::{ApiKeyId, DeviceName, Directory, RoleName, UserId};
 
 const MAGIC: &[u8; 14] = b"TILLGATE BASE\n";
 const HEADER_BYTES: usize = MAGIC.len() + 8;
@@ -41,6 +41,7 @@ pub struct Base {
     users: Vec<([u8; 12], Vec<u8>)>,
     devices: Vec<(String, Vec<u8>)>,
     roles: Vec<(String, Vec<u8>)>,
+    api_keys: Vec<([u8; 12], Vec<u8>)>,
 }
 
 impl Base {
@@ -77,6 +78,10 @@ impl Base {
                 .roles()
                 .map(|role| (role.name.as_str().to_owned(), codec::encode_role(role)))
                 .collect(),
+            api_keys: directory
+                .api_keys()
+                .map(|key| (*key.id.as_bytes(), codec::encode_api_key(key)))
+                .collect(),
         }
     }
 
@@ -96,16 +101,21 @@ impl Base {
             let name = RoleName::parse(name).map_err(|_| CodecError::Damaged("not a name"))?;
             Ok(Arc::new(codec::decode_role(name, bytes)?))
         });
+        let api_keys = self.api_keys.iter().map(|(id, bytes)| {
+            let id = ApiKeyId::from_bytes(*id);
+            Ok(Arc::new(codec::decode_api_key(id, bytes)?))
+        });
         Ok(Directory::from_records(
             users.collect::<Result<Vec<_>, CodecError>>()?,
             devices.collect::<Result<Vec<_>, CodecError>>()?,
             roles.collect::<Result<Vec<_>, CodecError>>()?,
+            api_keys.collect::<Result<Vec<_>, CodecError>>()?,
             self.held_user,
         ))
     }
 }
 
-/// What users, devices and roles come to: fits a directory with the very same
+/// What users, devices, roles and API keys come to: fits a directory with the very same
 /// records only.
 pub fn directory_digest(directory: &Directory) -> u64 {
     let mut sum = digest::Digest::default();
@@ -129,6 +139,9 @@ pub fn directory_digest(directory: &Directory) -> u64 {
             role.name.as_str().as_bytes(),
             &codec::encode_role(role),
         );
+    }
+    for key in directory.api_keys() {
+        add(b"k", key.id.as_bytes(), &codec::encode_api_key(key));
     }
     digest::hash_written(&sum.sum.to_le_bytes(), sum.count)
 }

@@ -4,7 +4,7 @@
 //! sessions        id (32)
 //! by_last_access  last access in ms, big-endian, sign flipped (8) | id (32)
 //! by_user         user name (UTF-8) | 00 | id (32)
-//! users           id (12)
+//! users, api_keys id (12)
 //! devices, roles  name (UTF-8)
 //! ended           ended at in ms, big-endian, sign flipped (8) | id (32)
 //! meta            "head" | "fence/" number (8, big-endian) | "value/" name

@@ -15,6 +15,9 @@ fn every_change_needs_its_right_and_who_lacks_it_learns_nothing_else() {
         DirectoryChange::DeleteDevice(device_name("x")),
         put_role(role("x", &[], &[])),
         DirectoryChange::DeleteRole(role_name("x")),
+        api_keys::create(1, api_key("Nobody", "Till", &[])),
+        api_keys::replace(1, api_key("Nobody", "Till", &[])),
+        DirectoryChange::DeleteApiKey(key_id(1)),
     ] {
         forbidden(&shop, &change, &cashier);
         forbidden(&shop, &change, &caller("Nobody", "Till"));

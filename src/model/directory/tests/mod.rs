@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::model::{EndReason, Env, Precondition, Right, SessionId, Version, VersionTag};
 
+mod api_keys;
 mod ends;
 mod guard;
 mod records;
@@ -77,6 +78,25 @@ pub(super) fn role(name: &str, names: &[&str], env_names: &[Env]) -> RoleInput {
     }
 }
 
+pub(super) fn key_id(number: u8) -> ApiKeyId {
+    ApiKeyId::from_bytes([number; 12])
+}
+
+pub(super) fn client_id(number: u8) -> ClientId {
+    ClientId::parse(&format!("{number:032x}")).expect("32 digits")
+}
+
+pub(super) fn api_key(user: &str, device: &str, permissions: &[&str]) -> ApiKeyInput {
+    ApiKeyInput {
+        is_active: true,
+        name: format!("key of {user}"),
+        description: None,
+        user_name: user_name(user),
+        device_name: device_name(device),
+        permissions: rights(permissions),
+    }
+}
+
 pub(super) fn put_user(number: u8, input: UserInput) -> DirectoryChange {
     DirectoryChange::PutUser {
         mode: Mode::CreateOrReplace,
@@ -121,6 +141,9 @@ fn shop() -> Directory {
         "roleCreate",
         "roleUpdate",
         "roleDelete",
+        "apiKeyCreate",
+        "apiKeyUpdate",
+        "apiKeyDelete",
         "sale",
     ];
     let steps = vec![
@@ -156,6 +179,7 @@ fn caller(user: &str, device: &str) -> Actor {
     Actor::Caller {
         user_name: user_name(user),
         device_name: device_name(device),
+        api_key: None,
     }
 }
 

@@ -65,7 +65,13 @@ fn records_make_up_the_same_directory_again() {
     let devices: Vec<_> = shop.devices().cloned().collect();
     let roles: Vec<_> = shop.roles().cloned().collect();
 
-    let again = Directory::from_records(users.clone(), devices.clone(), roles.clone(), false);
+    let again = Directory::from_records(
+        users.clone(),
+        devices.clone(),
+        roles.clone(),
+        Vec::<ApiKey>::new(),
+        false,
+    );
 
     assert!(again.users().eq(users.iter()) && again.held_user());
     assert!(again.devices().eq(devices.iter()) && again.roles().eq(roles.iter()));
@@ -78,6 +84,7 @@ fn records_make_up_the_same_directory_again() {
             Vec::<User>::new(),
             Vec::<Device>::new(),
             Vec::<Role>::new(),
+            Vec::<ApiKey>::new(),
             true
         )
         .held_user()

@@ -1,4 +1,4 @@
-//! Bytes of users, devices and roles. Free data (`preferences`, `settings`)
+//! Bytes of users, devices, roles and API keys. Free data (`preferences`, `settings`)
 //! stands as JSON text inside, since bincode can not describe it.
 
 use std::borrow::Cow;
@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{CodecError, decode, device_name, encode, env, env_number, role_name, user_name};
-use crate::model::{Device, DeviceName, Right, Role, RoleName, User, UserDevice, UserId, Version};
+use crate::model::{
+    ApiKey, ApiKeyId, ClientId, Device, DeviceName, Right, Role, RoleName, Timestamp, User,
+    UserDevice, UserId, Version,
+};
 
 #[derive(Serialize, Deserialize)]
 struct UserValue<'a> {
@@ -165,19 +168,76 @@ pub fn encode_role(role: &Role) -> Vec<u8> {
 /// The role under this name.
 pub fn decode_role(name: RoleName, bytes: &[u8]) -> Result<Role, CodecError> {
     let value: RoleValue<'_> = decode(bytes)?;
-    let rights = value.rights.iter().map(|right| Right::parse(right));
     Ok(Role {
         name,
         label: value.label.to_owned(),
         description: value.description.to_owned(),
-        rights: rights
-            .collect::<Result<_, _>>()
-            .map_err(|_| CodecError::Damaged("not a right"))?,
+        rights: rights(&value.rights)?,
         env_names: value
             .env_names
             .iter()
             .map(|number| env(*number))
             .collect::<Result<_, _>>()?,
+        version: Version(value.version),
+    })
+}
+
+fn rights(texts: &[&str]) -> Result<Vec<Right>, CodecError> {
+    let rights = texts.iter().map(|right| Right::parse(right));
+    rights
+        .collect::<Result<_, _>>()
+        .map_err(|_| CodecError::Damaged("not a right"))
+}
+
+#[derive(Serialize, Deserialize)]
+struct ApiKeyValue<'a> {
+    #[serde(borrow)]
+    client_id: &'a str,
+    #[serde(borrow)]
+    sealed_secret: &'a [u8],
+    is_active: bool,
+    created_at: i64,
+    name: &'a str,
+    #[serde(borrow)]
+    description: Option<&'a str>,
+    user_name: &'a str,
+    device_name: &'a str,
+    #[serde(borrow)]
+    permissions: Vec<&'a str>,
+    version: u64,
+}
+
+/// The bytes of an API key, its secret sealed; its id is the key.
+pub fn encode_api_key(key: &ApiKey) -> Vec<u8> {
+    encode(&ApiKeyValue {
+        client_id: key.client_id.as_str(),
+        sealed_secret: &key.sealed_secret,
+        is_active: key.is_active,
+        created_at: key.created_at.as_millis(),
+        name: &key.name,
+        description: key.description.as_deref(),
+        user_name: key.user_name.as_str(),
+        device_name: key.device_name.as_str(),
+        permissions: key.permissions.iter().map(Right::as_str).collect(),
+        version: key.version.0,
+    })
+}
+
+/// The API key under this id.
+pub fn decode_api_key(id: ApiKeyId, bytes: &[u8]) -> Result<ApiKey, CodecError> {
+    let value: ApiKeyValue<'_> = decode(bytes)?;
+    let client_id = ClientId::parse(value.client_id);
+    Ok(ApiKey {
+        id,
+        client_id: client_id.map_err(|_| CodecError::Damaged("not a client id"))?,
+        sealed_secret: value.sealed_secret.into(),
+        is_active: value.is_active,
+        created_at: Timestamp::from_millis(value.created_at),
+        name: value.name.to_owned(),
+        description: value.description.map(str::to_owned),
+        user_name: user_name(value.user_name)?,
+        device_name: device_name(value.device_name)?,
+        permissions: rights(&value.permissions)?,
         version: Version(value.version),
     })
 }
@@ -233,6 +293,24 @@ mod tests {
             decode_device(device.name.clone(), &encode_device(&device)),
             Ok(device)
         );
+    }
+
+    #[test]
+    fn an_api_key_is_read_as_it_was_written() {
+        let key = ApiKey {
+            id: ApiKeyId::draw(),
+            client_id: ClientId::draw(),
+            sealed_secret: [0, 255, 7].as_slice().into(),
+            is_active: true,
+            created_at: Timestamp::from_millis(-1),
+            name: "Web shop".to_owned(),
+            description: Some(String::new()),
+            user_name: UserName::parse("999").expect("a name"),
+            device_name: DeviceName::parse("Link").expect("a name"),
+            permissions: vec![Right::parse("Sale").expect("a right")],
+            version: Version(3),
+        };
+        assert_eq!(decode_api_key(key.id, &encode_api_key(&key)), Ok(key));
     }
 
     #[test]

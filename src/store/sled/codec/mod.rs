@@ -13,7 +13,8 @@ mod directory;
 mod session;
 
 pub use directory::{
-    decode_device, decode_role, decode_user, encode_device, encode_role, encode_user,
+    decode_api_key, decode_device, decode_role, decode_user, encode_api_key, encode_device,
+    encode_role, encode_user,
 };
 pub use session::{
     decode_ended, decode_fence, decode_session, encode_ended, encode_fence, encode_session,

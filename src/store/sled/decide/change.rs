@@ -82,4 +82,12 @@ fn stage_directory(decision: &DirectoryDecision, batch: &mut Batch) {
         .put_roles
         .iter()
         .for_each(|role| batch.put_role(role));
+    decision
+        .removed_api_keys
+        .iter()
+        .for_each(|id| batch.remove_api_key(*id));
+    decision
+        .put_api_keys
+        .iter()
+        .for_each(|key| batch.put_api_key(key));
 }

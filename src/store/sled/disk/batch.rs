@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Head;
 use crate::model::{
-    Device, DeviceName, Directory, EndedSession, Role, RoleName, SessionId, Timestamp, User,
-    UserId, UserName,
+    ApiKey, ApiKeyId, Device, DeviceName, Directory, EndedSession, Role, RoleName, SessionId,
+    Timestamp, User, UserId, UserName,
 };
 use crate::store::sled::base::{self, Base};
 use crate::store::sled::fence::Fence;
@@ -23,6 +23,7 @@ pub struct Batch {
     pub users: sled::Batch,
     pub devices: sled::Batch,
     pub roles: sled::Batch,
+    pub api_keys: sled::Batch,
     pub ended: sled::Batch,
     pub meta: sled::Batch,
     /// Which trees have changes, in the order of the fields above.
@@ -54,6 +55,7 @@ impl Batch {
             users: sled::Batch::default(),
             devices: sled::Batch::default(),
             roles: sled::Batch::default(),
+            api_keys: sled::Batch::default(),
             ended: sled::Batch::default(),
             meta: sled::Batch::default(),
             touched: Touched::default(),
@@ -220,6 +222,19 @@ impl Batch {
     /// Removes a role.
     pub fn remove_role(&mut self, name: &RoleName) {
         self.roles.remove(name.as_str());
+        self.touched.directory = true;
+    }
+
+    /// Writes an API key.
+    pub fn put_api_key(&mut self, key: &ApiKey) {
+        self.api_keys
+            .insert(key.id.as_bytes(), codec::encode_api_key(key));
+        self.touched.directory = true;
+    }
+
+    /// Removes an API key.
+    pub fn remove_api_key(&mut self, id: ApiKeyId) {
+        self.api_keys.remove(id.as_bytes());
         self.touched.directory = true;
     }
 

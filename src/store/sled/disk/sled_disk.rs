@@ -49,6 +49,7 @@ pub struct Trees {
     pub users: Tree,
     pub devices: Tree,
     pub roles: Tree,
+    pub api_keys: Tree,
     pub ended: Tree,
     pub meta: Tree,
 }
@@ -70,6 +71,7 @@ impl Trees {
             users: db.open_tree("users")?,
             devices: db.open_tree("devices")?,
             roles: db.open_tree("roles")?,
+            api_keys: db.open_tree("api_keys")?,
             ended: db.open_tree("ended")?,
             meta: db.open_tree("meta")?,
             db,
@@ -78,7 +80,7 @@ impl Trees {
 
     /// Writes a group in one transaction over the trees that it changes.
     fn write(&self, batch: &Batch) -> io::Result<()> {
-        let mut parts: Vec<(&Tree, &sled::Batch)> = Vec::with_capacity(8);
+        let mut parts: Vec<(&Tree, &sled::Batch)> = Vec::with_capacity(9);
         let touched = batch.touched;
         if touched.sessions {
             parts.push((&self.sessions, &batch.sessions));
@@ -89,6 +91,7 @@ impl Trees {
             parts.push((&self.users, &batch.users));
             parts.push((&self.devices, &batch.devices));
             parts.push((&self.roles, &batch.roles));
+            parts.push((&self.api_keys, &batch.api_keys));
         }
         if touched.ended {
             parts.push((&self.ended, &batch.ended));
@@ -228,6 +231,7 @@ impl Trees {
             users: tree.clone(),
             devices: tree.clone(),
             roles: tree.clone(),
+            api_keys: tree.clone(),
             ended: tree.clone(),
             meta: tree,
             db,

@@ -291,6 +291,7 @@ impl Opening {
             .devices()
             .for_each(|device| batch.put_device(device));
         directory.roles().for_each(|role| batch.put_role(role));
+        directory.api_keys().for_each(|key| batch.put_api_key(key));
         batch.rewrite_base(&directory);
         disk.commit(&batch)?;
         disk.sync(&batch)?;

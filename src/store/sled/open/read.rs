@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::model::{DeviceName, Directory, EndReason, RoleName, SessionId, Timestamp, UserId};
+use crate::model::{
+    ApiKeyId, DeviceName, Directory, EndReason, RoleName, SessionId, Timestamp, UserId,
+};
 use crate::store::sled::base;
 use crate::store::sled::codec::{self, CodecError, Names};
 use crate::store::sled::digest::{self, Digest};
@@ -98,7 +100,9 @@ impl Contents {
             }
         }
         if directory != self.found.directory {
-            return Err("users, devices or roles are not those that were written".to_owned());
+            return Err(
+                "users, devices, roles or API keys are not those that were written".to_owned(),
+            );
         }
         Ok(())
     }
@@ -269,5 +273,14 @@ fn directory(trees: &Trees, held_user: bool) -> Result<Directory, Unreadable> {
         let name = name.ok_or_else(|| bad("role"))?;
         roles.push(Arc::new(codec::decode_role(name, &value)?));
     }
-    Ok(Directory::from_records(users, devices, roles, held_user))
+    let mut api_keys = Vec::new();
+    for entry in &trees.api_keys {
+        let (key, value) = entry?;
+        let id: [u8; 12] = key.as_ref().try_into().map_err(|_| bad("API key"))?;
+        let id = ApiKeyId::from_bytes(id);
+        api_keys.push(Arc::new(codec::decode_api_key(id, &value)?));
+    }
+    Ok(Directory::from_records(
+        users, devices, roles, api_keys, held_user,
+    ))
 }
