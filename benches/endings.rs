@@ -192,6 +192,7 @@ fn new_session(id: SessionId, n: u32) -> NewSession {
         device_name: DeviceName::parse(&shop::device(index(n))).expect("a good name"),
         authentication_type: AuthenticationType::Bearer,
         password_seen: None,
+        attempt: None,
         refresh_sha256: rand::random(),
         salt: rand::random(),
         jti: rand::random(),

@@ -149,6 +149,7 @@ fn new_session(n: u32) -> NewSession {
         device_name: DeviceName::parse(&shop::device(n)).expect("a good name"),
         authentication_type: AuthenticationType::Bearer,
         password_seen: None,
+        attempt: None,
         refresh_sha256: rand::random(),
         salt: rand::random(),
         jti: rand::random(),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::auth::password::HashParams;
-use crate::model::{Env, SessionAccess};
+use crate::model::{Env, LockoutRules, SessionAccess};
 use crate::store::Rules;
 
 mod defaults;
@@ -52,6 +52,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Passwords and their hashing.
     pub password: PasswordConfig,
+    /// What failed logins come to.
+    pub lockout: LockoutRules,
     /// What is logged, and how.
     pub log: LogConfig,
     sources: BTreeMap<&'static str, Source>,
@@ -268,6 +270,7 @@ impl Config {
             refresh_grace: self.sessions.refresh_grace,
             ended_retention: self.sessions.ended_retention,
             ended_max: self.sessions.ended_max,
+            lockout: self.lockout.clone(),
         }
     }
 

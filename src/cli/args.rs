@@ -131,6 +131,13 @@ pub enum UserCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// Forget a user's failed logins, so that nothing is locked any more
+    Unlock {
+        /// The name the user logs in with
+        user_name: String,
+        #[command(flatten)]
+        place: Place,
+    },
     /// List all users
     List {
         /// As JSON

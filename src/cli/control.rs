@@ -40,6 +40,11 @@ pub enum Request {
         /// The name the user logs in with.
         user_name: String,
     },
+    /// Forget a user's failed logins.
+    UserUnlock {
+        /// The name the user logs in with.
+        user_name: String,
+    },
     /// List users.
     UserList,
     /// List sessions.

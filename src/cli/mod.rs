@@ -192,6 +192,13 @@ fn user(command: UserCommand) -> Result<(), Failure> {
             )?;
             println!("{user_name} is disabled; its sessions are ended.");
         }
+        UserCommand::Unlock { user_name, place } => {
+            let request = Request::UserUnlock {
+                user_name: user_name.clone(),
+            };
+            ask(&place, request)?;
+            println!("The failed logins of {user_name} are forgotten.");
+        }
         UserCommand::List { json, place } => {
             let users = ask(&place, Request::UserList)?;
             show::list(&users, json, &["userName", "name", "isActive", "id"]);

@@ -1,6 +1,8 @@
 //! The operator's requests, carried out by the use cases. The operator sits at
 //! the server and needs no right; every other rule holds.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -11,8 +13,8 @@ use crate::auth::secret::Secret;
 use crate::http::resource::UserBody;
 use crate::http::wire;
 use crate::model::{
-    Cause, DeviceName, EndReason, Mode, Precondition, RoleName, SessionId, User, UserDeviceInput,
-    UserId, UserInput, UserName,
+    Cause, DeviceName, DirectoryChange, EndReason, Mode, Precondition, RoleName, SessionId, User,
+    UserDeviceInput, UserId, UserInput, UserName,
 };
 use crate::ndata::{self, SessionMember};
 use crate::service::{App, ServiceError};
@@ -49,6 +51,13 @@ pub async fn carry_out(app: &Operated, request: Request) -> Result<Value, Failur
         }
         Request::UserDisable { user_name } => {
             change_user(app, &user_name, None, |input| input.is_active = false).await
+        }
+        Request::UserUnlock { user_name } => {
+            let user = find_user(app, &user_name).await?;
+            let (unlock, none) = (DirectoryChange::Unlock(user.id), Precondition::default());
+            let done = app.change(unlock, none, Cause::operator()).await;
+            done.map_err(service_failure)?;
+            Ok(json!({ "unlocked": user.user_name.as_str() }))
         }
         Request::UserList => {
             let directory = app.store.directory().await;
@@ -110,16 +119,21 @@ async fn change_user(
     password: Option<String>,
     change: impl FnOnce(&mut UserInput),
 ) -> Result<Value, Failure> {
+    let user = find_user(app, user_name).await?;
+    let mut input = as_input(&user);
+    change(&mut input);
+    put_user(app, Mode::CreateOrReplace, user.id, input, password).await
+}
+
+async fn find_user(app: &Operated, user_name: &str) -> Result<Arc<User>, Failure> {
     let directory = app.store.directory().await;
-    let user = directory.user_by(user_name).ok_or_else(|| {
+    let user = directory.user_by(user_name).cloned();
+    user.ok_or_else(|| {
         Failure::new(
             Exit::NoInput,
             format!("there is no user '{user_name}'; see 'tillgate user list'"),
         )
-    })?;
-    let mut input = as_input(user);
-    change(&mut input);
-    put_user(app, Mode::CreateOrReplace, user.id, input, password).await
+    })
 }
 
 fn as_input(user: &User) -> UserInput {
@@ -239,6 +253,7 @@ pub fn service_failure(error: ServiceError) -> Failure {
             Exit::Temporary,
             "somebody else changed it just now; try again",
         ),
+        ServiceError::Locked(_) => because(Exit::Refused, "too many attempts have failed"),
         ServiceError::Busy(_) => because(Exit::Temporary, "the server is busy; try again"),
         ServiceError::Full => because(Exit::Io, "there is too little room on the disk"),
         ServiceError::ReadOnly => because(Exit::Io, "an earlier write failed; restart the server"),

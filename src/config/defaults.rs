@@ -10,7 +10,7 @@ use super::{
     SessionsConfig, UnknownMembers, beside,
 };
 use crate::auth::password::HashParams;
-use crate::model::SessionAccess;
+use crate::model::{LockoutRules, SessionAccess};
 use crate::store::Rules;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -26,6 +26,7 @@ impl Default for Config {
             query: QueryConfig::default(),
             http: HttpConfig::default(),
             password: PasswordConfig::default(),
+            lockout: LockoutRules::default(),
             log: LogConfig::default(),
             sources: BTreeMap::new(),
         }

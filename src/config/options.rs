@@ -29,6 +29,12 @@ const CONNECTIONS_MAX: usize = 1_000_000;
 /// The longest that the shortest password can be: people must be able to type
 /// it, and it must fit into what is looked at.
 const LENGTH_MIN_MAX: usize = 64;
+/// Most failures in a row that a limit can wait for.
+const FAILURES_MAX: u32 = 1_000;
+/// Most failures of one user that a limit can wait for: all are kept.
+const USER_FAILURES_MAX: usize = 1_000;
+/// Most records of strangers.
+const STRANGERS_MAX: usize = 10_000_000;
 /// Most hashing threads.
 const HASH_THREADS_MAX: usize = 256;
 /// The word for what suits the machine.
@@ -420,6 +426,65 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
                 .hash_threads
                 .map_or_else(|| quoted(AUTO), |threads| threads.to_string())
         },
+    ),
+    ConfigOption::new(
+        "lockout.wait_after",
+        "From this failed login in a row on, at one device, there is a wait.",
+        |c, t| put(&mut c.lockout.wait_after, number(t, 1..=FAILURES_MAX)),
+        |c| c.lockout.wait_after.to_string(),
+    ),
+    ConfigOption::new(
+        "lockout.wait_first",
+        "The first wait; every further failure doubles it.",
+        |c, t| put(&mut c.lockout.wait_first, duration(t, SECOND)),
+        |c| time(c.lockout.wait_first),
+    ),
+    ConfigOption::new(
+        "lockout.wait_max",
+        "The longest wait.",
+        |c, t| put(&mut c.lockout.wait_max, duration(t, SECOND)),
+        |c| time(c.lockout.wait_max),
+    ),
+    ConfigOption::new(
+        "lockout.lock_after",
+        "This failed login in a row locks the user at that device. A place (user,\ndevice, address) that has seen a good login counts by itself. PCI DSS asks\nfor 10 at most.",
+        |c, t| put(&mut c.lockout.lock_after, number(t, 1..=FAILURES_MAX)),
+        |c| c.lockout.lock_after.to_string(),
+    ),
+    ConfigOption::new(
+        "lockout.lock_time",
+        "How long a lock lasts. PCI DSS asks for 30m at least.",
+        |c, t| put(&mut c.lockout.lock_time, duration(t, SECOND)),
+        |c| time(c.lockout.lock_time),
+    ),
+    ConfigOption::new(
+        "lockout.user_failures",
+        "This many failed logins of one user, at all devices and within the window,\nlock the user everywhere but at known places.",
+        |c, t| {
+            put(
+                &mut c.lockout.user_failures,
+                number(t, 1..=USER_FAILURES_MAX),
+            )
+        },
+        |c| c.lockout.user_failures.to_string(),
+    ),
+    ConfigOption::new(
+        "lockout.window",
+        "Over this time the failures of a user are added up; a count without a\nfurther failure is forgotten after it.",
+        |c, t| put(&mut c.lockout.window, duration(t, SECOND)),
+        |c| time(c.lockout.window),
+    ),
+    ConfigOption::new(
+        "lockout.known_place",
+        "How long a place stays known after a good login there.",
+        |c, t| put(&mut c.lockout.known_place, duration(t, SECOND)),
+        |c| time(c.lockout.known_place),
+    ),
+    ConfigOption::new(
+        "lockout.strangers_max",
+        "Counts of names that are no user's, at most; those that lock nothing and\nare oldest go first. Users' own counts do not give way to them.",
+        |c, t| put(&mut c.lockout.strangers_max, number(t, 1..=STRANGERS_MAX)),
+        |c| c.lockout.strangers_max.to_string(),
     ),
     ConfigOption::new(
         "log.level",

@@ -141,6 +141,7 @@ const SLOVAK: &[(&str, &str)] = &[
     ("The request is too large", "Požiadavka je príliš veľká"),
     ("The address is too long", "Adresa je príliš dlhá"),
     ("The body must be JSON", "Telo musí byť vo formáte JSON"),
+    ("Locked for the time being", "Dočasne zamknuté"),
     ("The headers are too large", "Hlavičky sú príliš veľké"),
     ("Something went wrong here", "Na serveri nastala chyba"),
     ("Not available at the moment", "Momentálne nedostupné"),

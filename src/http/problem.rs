@@ -49,6 +49,8 @@ pub enum ApiError {
     UriTooLong,
     /// The body is no JSON by its own account (415).
     UnsupportedMediaType,
+    /// Too many failed logins: locked for this long (423).
+    Locked(Duration),
     /// The headers are larger than headers may be (431).
     HeadersTooLarge,
     /// A fault of ours (500). The cause is in the log.
@@ -76,6 +78,7 @@ impl From<ServiceError> for ApiError {
             ServiceError::Invalid(fields) => Self::Invalid(fields),
             ServiceError::VersionMismatch(stored) => Self::VersionMismatch(stored),
             ServiceError::PreconditionFailed(stored) => Self::PreconditionFailed(stored),
+            ServiceError::Locked(wait) => Self::Locked(wait),
             ServiceError::Busy(after) => Self::Unavailable(after),
             ServiceError::Full => Self::NoRoom,
             ServiceError::ReadOnly => Self::Unavailable(READ_ONLY_RETRY_AFTER),
@@ -176,6 +179,7 @@ impl ApiError {
                 "unsupported-media-type",
                 "The body must be JSON",
             ),
+            Self::Locked(_) => coded(S::LOCKED, "locked", "Locked for the time being", 5),
             Self::HeadersTooLarge => kind(
                 S::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "headers-too-large",
@@ -205,6 +209,9 @@ impl ApiError {
         match self {
             Self::Unreadable(sentence) => Some(sentence),
             Self::Forbidden(sentence) => Some(sentence),
+            Self::Locked(_) => Some(
+                "Too many attempts have failed. Try again after the seconds named in Retry-After.",
+            ),
             Self::Unavailable(_) => Some("Try again after the seconds named in Retry-After."),
             Self::NoRoom => {
                 Some("Logins are refused until there is room; sessions go on and can be ended.")
@@ -223,7 +230,9 @@ impl ApiError {
         }
         match self {
             Self::MethodNotAllowed(allow) => reply.with(ALLOW, HeaderValue::from_static(allow)),
-            Self::Unavailable(after) => reply.with(RETRY_AFTER, seconds(*after)),
+            Self::Locked(after) | Self::Unavailable(after) => {
+                reply.with(RETRY_AFTER, seconds(*after))
+            }
             _ => reply,
         }
     }
@@ -462,6 +471,7 @@ mod tests {
             (ApiError::BodyTooLarge, 413),
             (ApiError::UriTooLong, 414),
             (ApiError::UnsupportedMediaType, 415),
+            (ApiError::Locked(Duration::from_mins(30)), 423),
             (ApiError::HeadersTooLarge, 431),
             (ApiError::Internal, 500),
             (ApiError::Unavailable(Duration::from_millis(1_500)), 503),

@@ -1,8 +1,10 @@
-//! `/users`: what a body says, create and replace, and what `listed` has to
-//! know of them.
+//! `/users`: what a body says, create, replace and unlock, and what `listed` has
+//! to know of them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
+
+use warp::http::StatusCode;
 
 use super::fields::Fields;
 use super::listed::{self, Listed};
@@ -12,8 +14,8 @@ use super::request::Request;
 use super::resource::UserBody;
 use crate::auth::secret::Secret;
 use crate::model::{
-    DeviceName, Directory, DirectoryChange, Mode, Resource, RoleName, User, UserDeviceInput,
-    UserId, UserInput, UserName, Version,
+    DeviceName, Directory, DirectoryChange, Mode, Precondition, Resource, RoleName, User,
+    UserDeviceInput, UserId, UserInput, UserName, Version,
 };
 use crate::ndata::UserMember;
 use crate::service::{App, Caller, Reach};
@@ -180,4 +182,21 @@ impl Listed for User {
     fn version(&self) -> Version {
         self.version
     }
+}
+
+/// `DELETE /users/{id}/lock`: forgets the user's failed logins.
+pub(super) async fn unlock<S: Store>(
+    app: &App<S>,
+    id: &str,
+    request: &Request,
+) -> Result<Reply, ApiError> {
+    let caller = request.caller(app, Reach::Everything).await?;
+    let directory = app.store.directory().await;
+    let known = directory.user_by(id).map(|user| user.id);
+    // Of a name that nobody has the caller learns nothing without the right.
+    let user = known.or_else(|| UserId::parse(id).ok());
+    let user = user.unwrap_or_else(UserId::draw);
+    let (change, none) = (DirectoryChange::Unlock(user), Precondition::default());
+    app.change(change, none, caller.cause()).await?;
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
 }

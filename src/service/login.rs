@@ -7,8 +7,8 @@ use crate::auth::refresh;
 use crate::auth::secret::Secret;
 use crate::auth::token::NewToken;
 use crate::model::{
-    AuthenticationType, Cause, DeviceName, DirectoryChange, EndReason, Field, Origin, Precondition,
-    Principal, Refusal, Session, SessionId, Timestamp, UserName,
+    Attempt, AuthenticationType, Cause, DeviceName, DirectoryChange, EndReason, Field, Origin,
+    Outcome, Precondition, Principal, Refusal, Session, SessionId, Timestamp, UserName,
 };
 use crate::store::{NewSession, Refresh, Store, StoreError, TokenState};
 
@@ -41,7 +41,8 @@ impl<S: Store> App<S> {
     ///
     /// # Errors
     /// [`ServiceError::Unauthenticated`] without a reason for all of those;
-    /// [`ServiceError::Busy`] when too many wait to be hashed.
+    /// [`ServiceError::Locked`] before anything is hashed, whatever the password
+    /// is; [`ServiceError::Busy`] when too many wait to be hashed.
     pub async fn log_in(
         &self,
         origin: &Origin,
@@ -50,6 +51,10 @@ impl<S: Store> App<S> {
         device: &str,
     ) -> Result<LoggedIn, ServiceError> {
         const REFUSED: ServiceError = ServiceError::Unauthenticated { reason: None };
+        let attempt = Attempt::new(user, device, origin.share());
+        if let Some(wait) = self.store.wait(&attempt, self.now()).await {
+            return Err(ServiceError::Locked(wait));
+        }
         let directory = self.store.directory().await;
         let names = UserName::parse(user)
             .ok()
@@ -73,9 +78,11 @@ impl<S: Store> App<S> {
             .await?
             && fits;
         let (Some((user_name, device_name)), Some(stored), true) = (names, stored, right) else {
+            self.count(attempt, Outcome::Wrong).await?;
             return Err(REFUSED);
         };
-        let new = self.new_session(user_name, device_name, Some(stored));
+        let mut new = self.new_session(user_name, device_name, Some(stored));
+        new.attempt = Some(attempt);
         let (refresh_sha256, salt, jti) = (new.refresh_sha256, new.salt, new.jti);
         let (user, device) = (new.user_name.clone(), new.device_name.clone());
         let cause = Cause::caller(user, device, origin.clone());
@@ -103,6 +110,20 @@ impl<S: Store> App<S> {
         })
     }
 
+    /// Counts an attempt; the answer may go out when this returns.
+    async fn count(&self, attempt: Attempt, outcome: Outcome) -> Result<(), ServiceError> {
+        let user = attempt.user_name.clone();
+        let wait = self.store.count(attempt, outcome, self.now()).await?;
+        let directory = self.store.directory().await;
+        // A name that is no user's may be a password in the wrong field.
+        let user = user.filter(|user| directory.user_named(user).is_some());
+        if let Some((wait, user)) = wait.zip(user) {
+            let seconds = wait.as_secs();
+            tracing::warn!(target: "lockout", seconds, user.name = %user, "too many failed logins");
+        }
+        Ok(())
+    }
+
     fn new_session(
         &self,
         user_name: UserName,
@@ -118,6 +139,7 @@ impl<S: Store> App<S> {
             device_name,
             authentication_type: AuthenticationType::Bearer,
             password_seen,
+            attempt: None,
             refresh_sha256: refresh::sha256(&first),
             salt,
             jti: rand::random(),
@@ -195,7 +217,8 @@ impl<S: Store> App<S> {
     /// Changes the caller's own password and ends the user's other sessions.
     ///
     /// # Errors
-    /// [`ServiceError::Invalid`] naming `oldPassword` or `newPassword`.
+    /// [`ServiceError::Invalid`] naming `oldPassword` or `newPassword`;
+    /// [`ServiceError::Locked`]: a wrong old password counts as a failed login.
     pub async fn change_own_password(
         &self,
         caller: &Caller,
@@ -212,11 +235,19 @@ impl<S: Store> App<S> {
         self.look_at_new_password("newPassword", &new)?;
         let (user, share) = (&caller.principal.user, caller.origin.share());
         let seen = user.password.clone().ok_or_else(wrong)?;
-        if old.len() > PASSWORD_BYTES_MAX
-            || !self.hashing.verify(share, old, Arc::clone(&seen)).await?
-        {
+        let identity = &caller.session.identity;
+        let (user_name, device_name) = (&identity.user_name, &identity.device_name);
+        let attempt = Attempt::new(user_name.as_str(), device_name.as_str(), share);
+        if let Some(wait) = self.store.wait(&attempt, self.now()).await {
+            return Err(ServiceError::Locked(wait));
+        }
+        let right = old.len() <= PASSWORD_BYTES_MAX
+            && self.hashing.verify(share, old, Arc::clone(&seen)).await?;
+        if !right {
+            self.count(attempt, Outcome::Wrong).await?;
             return Err(wrong());
         }
+        self.count(attempt, Outcome::Right).await?;
         let change = DirectoryChange::SetPassword {
             user: user.id,
             seen: Some(seen),

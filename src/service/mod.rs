@@ -81,6 +81,8 @@ pub enum ServiceError {
     VersionMismatch(Stored),
     /// `If-Match` or `If-None-Match` does not hold.
     PreconditionFailed(Stored),
+    /// Too many failed logins; to be tried again after this long.
+    Locked(Duration),
     /// Too much is going on; worth trying again after this long.
     Busy(Duration),
     /// No room on the disk for what begins or grows.

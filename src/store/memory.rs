@@ -6,6 +6,7 @@
 //! everything when dropped.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -14,8 +15,9 @@ use super::{
     StoreError, StoreHealth, Swept, TokenState,
 };
 use crate::model::{
-    Author, Cause, Directory, DirectoryChange, EndReason, EndedSession, Ends, Identity, Origin,
-    Precondition, Resource, Session, SessionId, Subject, Timestamp, Version,
+    Attempt, Author, Cause, Directory, DirectoryChange, EndReason, EndedSession, Ends, Identity,
+    LockoutRules, NameKey, Origin, Outcome, Precondition, Resource, Session, SessionId, Subject,
+    Timestamp, UserLock, Version,
 };
 use crate::ndata::{Query, SessionMember};
 
@@ -36,6 +38,8 @@ struct State {
     /// Why an id is not live, and until when somebody may ask: its tokens are
     /// good until then.
     reasons: Vec<(SessionId, EndReason, Timestamp)>,
+    /// The lockout's records.
+    locks: Vec<(NameKey, UserLock)>,
     changes: u64,
 }
 
@@ -133,13 +137,53 @@ impl MemoryStore {
         ended
     }
 
+    fn look(
+        &self,
+        state: &State,
+        attempt: Option<&Attempt>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let wait = attempt.and_then(|attempt| {
+            let (_, lock) = state.locks.iter().find(|(name, _)| *name == attempt.user)?;
+            lock.wait(attempt, now, &self.rules.lockout)
+        });
+        wait.map_or(Ok(()), |wait| Err(StoreError::Locked(wait)))
+    }
+
+    fn fail(&self, state: &mut State, attempt: &Attempt, now: Timestamp) -> Option<Duration> {
+        let rules = &self.rules.lockout;
+        let user = attempt.user_name.as_ref();
+        let is_known = user.is_some_and(|user| state.directory.user_named(user).is_some());
+        let lock = lock_of(state, attempt.user);
+        lock.is_known = is_known;
+        let wait = lock.fail(attempt, now, rules);
+        forget_strangers(state, rules);
+        wait
+    }
+
+    fn succeed(&self, state: &mut State, attempt: &Attempt, at_home: bool, now: Timestamp) {
+        let lock = lock_of(state, attempt.user);
+        if !lock.is_settled(attempt, now, &self.rules.lockout) {
+            lock.is_known = true;
+            lock.succeed(attempt, at_home, now, &self.rules.lockout);
+        }
+    }
+
     fn begin_now(&self, new: NewSession, by: &Author, now: Timestamp) -> Result<Begun, StoreError> {
         let state = &mut *self.state.lock();
+        self.look(state, new.attempt.as_ref(), now)?;
         let principal = state
             .directory
             .principal(&new.user_name, &new.device_name)
             .filter(|who| new.password_seen.is_none() || new.password_seen == who.user.password)
-            .ok_or(StoreError::Denied)?;
+            .ok_or(StoreError::Denied);
+        let principal = match (principal, &new.attempt) {
+            (Err(denied), Some(attempt)) => {
+                self.fail(state, attempt, now);
+                return Err(denied);
+            }
+            (principal, _) => principal?,
+        };
         if state.sessions.iter().any(|kept| kept.session.id == new.id) {
             return Err(StoreError::Unknown);
         }
@@ -149,6 +193,9 @@ impl MemoryStore {
             replaced = self.end_matching(state, EndReason::Replaced, by, now, |session| {
                 session.identity.device_name == new.device_name
             });
+        }
+        if let Some(attempt) = &new.attempt {
+            self.succeed(state, attempt, true, now);
         }
         let replaced = replaced
             .into_iter()
@@ -229,6 +276,33 @@ impl MemoryStore {
             session: kept.session.clone(),
             tokens: kept.tokens,
         })
+    }
+}
+
+/// The record of a name.
+fn lock_of(state: &mut State, name: NameKey) -> &mut UserLock {
+    let known = state.locks.iter().position(|(of, _)| *of == name);
+    let at = known.unwrap_or_else(|| {
+        state.locks.push((name, UserLock::default()));
+        state.locks.len() - 1
+    });
+    &mut state.locks[at].1
+}
+
+/// Forgets the strangers that are too many: those that lock nothing before
+/// others, then those that failed longest ago.
+fn forget_strangers(state: &mut State, rules: &LockoutRules) {
+    loop {
+        let strangers = state.locks.iter().filter(|(_, lock)| !lock.is_known);
+        if strangers.clone().count() <= rules.strangers_max {
+            return;
+        }
+        let rank = |(name, lock): &(NameKey, UserLock)| {
+            (lock.is_strong(rules), lock.last_failure(), *name)
+        };
+        let first = strangers.map(rank).min();
+        let gives_way = first.map(|(.., name)| name);
+        state.locks.retain(|(name, _)| Some(*name) != gives_way);
     }
 }
 
@@ -316,6 +390,28 @@ impl Store for MemoryStore {
         self.begin_now(new, &cause.by, now)
     }
 
+    async fn wait(&self, attempt: &Attempt, now: Timestamp) -> Option<Duration> {
+        match self.look(&self.state.lock(), Some(attempt), now) {
+            Err(StoreError::Locked(wait)) => Some(wait),
+            _ => None,
+        }
+    }
+
+    async fn count(
+        &self,
+        attempt: Attempt,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, StoreError> {
+        let state = &mut *self.state.lock();
+        self.look(state, Some(&attempt), now)?;
+        if outcome == Outcome::Right {
+            self.succeed(state, &attempt, false, now);
+            return Ok(None);
+        }
+        Ok(self.fail(state, &attempt, now))
+    }
+
     async fn end(&self, end: End, now: Timestamp) -> Result<Session, StoreError> {
         let state = &mut *self.state.lock();
         let at = match (self.live(state, end.id, now), &end.scope) {
@@ -365,6 +461,9 @@ impl Store for MemoryStore {
             .decide(&change, &precondition, &cause.actor());
         let decision = decided.map_err(StoreError::Refused)?;
         state.directory.apply(&decision);
+        if let Some(user) = &decision.unlocked {
+            lock_of(state, NameKey::of(user.as_str())).unlock();
+        }
         for ends in &decision.ends {
             let concerned = |session: &Session| concerns(ends, session);
             self.end_matching(state, ends.reason, &cause.by, now, concerned);
@@ -395,6 +494,9 @@ impl Store for MemoryStore {
             purged: purge(state, &self.rules, now, max),
             ..Swept::default()
         };
+        state
+            .locks
+            .retain(|(_, lock)| lock.void_at(&self.rules.lockout) > now);
         while let Some((at, reason)) = self.longest_over(state, now) {
             if swept.ended == max {
                 swept.more = true;

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    AuthenticationType, Cause, DeviceName, Directory, DirectoryChange, EndReason, Env, Origin,
-    Precondition, Principal, Refusal, Resource, Session, SessionId, Timestamp, UserName, Version,
+    Attempt, AuthenticationType, Cause, DeviceName, Directory, DirectoryChange, EndReason, Env,
+    LockoutRules, Origin, Outcome, Precondition, Principal, Refusal, Resource, Session, SessionId,
+    Timestamp, UserName, Version,
 };
 use crate::ndata::{Query, SessionMember};
 
@@ -20,7 +21,7 @@ pub(crate) mod conformance;
 pub mod memory;
 pub mod sled;
 
-/// The rules of time that a store enforces at every check, list and login.
+/// The rules that a store enforces at every check, list and login.
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// From login or refresh to `expiresAt`, by [`Env::index`].
@@ -35,6 +36,8 @@ pub struct Rules {
     pub ended_retention: Duration,
     /// How many ended sessions the archive keeps at most.
     pub ended_max: usize,
+    /// The numbers of the lockout.
+    pub lockout: LockoutRules,
 }
 
 impl Rules {
@@ -57,6 +60,7 @@ impl Default for Rules {
             refresh_grace: Duration::from_secs(30),
             ended_retention: Duration::from_secs(30 * 24 * 3600),
             ended_max: 200_000,
+            lockout: LockoutRules::default(),
         }
     }
 }
@@ -74,6 +78,10 @@ pub enum StoreError {
     /// changed since it was checked.
     #[error("the login's conditions no longer hold")]
     Denied,
+    /// Too many failed logins: to be tried again after this long. The attempt
+    /// is not counted, whatever its password was.
+    #[error("locked for another {0:?}")]
+    Locked(Duration),
     /// A rule of the directory forbids the change.
     #[error("refused by a rule of the directory")]
     Refused(Refusal),
@@ -171,6 +179,8 @@ pub struct NewSession {
     /// The PHC string the password was checked against; must still be the
     /// stored one. `None`: no password was asked for.
     pub password_seen: Option<Arc<str>>,
+    /// How the lockout counts this login; `None` where it has no say.
+    pub attempt: Option<Attempt>,
     /// SHA-256 of the first refresh token.
     pub refresh_sha256: [u8; 32],
     /// Salt of the refresh tokens.
@@ -343,10 +353,12 @@ pub trait Store: Send + Sync + 'static {
     /// Opens a session if user, device and assignment are active and the
     /// password is still the one that was checked. On a sale device the live
     /// session there ends (`replaced`, by whoever `cause` names) in the same
-    /// atomic step.
+    /// atomic step, and so do the failures that the lockout has counted here; the
+    /// place is known from then on. A denied one is counted as a failure, durable
+    /// before the answer.
     ///
     /// # Errors
-    /// [`StoreError::Denied`]; an id that exists is refused as
+    /// [`StoreError::Denied`], [`StoreError::Locked`]; an id that exists is refused as
     /// [`StoreError::Unknown`], since only a repeated call can bring it.
     fn begin(
         &self,
@@ -354,6 +366,26 @@ pub trait Store: Send + Sync + 'static {
         cause: Cause,
         now: Timestamp,
     ) -> impl Future<Output = Result<Begun, StoreError>> + Send;
+
+    /// How long this attempt has to wait; `None` when it may be made. Asked
+    /// before the hashing; [`Store::begin`] and [`Store::count`] ask again.
+    fn wait(
+        &self,
+        attempt: &Attempt,
+        now: Timestamp,
+    ) -> impl Future<Output = Option<Duration>> + Send;
+
+    /// Counts an attempt that opens no session: a wrong password, or a right
+    /// one that was asked for again. Answers how long the next has to wait.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`]; otherwise as every change.
+    fn count(
+        &self,
+        attempt: Attempt,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<Duration>, StoreError>> + Send;
 
     /// Ends a live session; answers its last state (`_v` is not raised). Whose
     /// it is, and its version, are looked at in the step that ends it.

@@ -167,6 +167,8 @@ pub enum DirectoryChange {
         /// The caller's own session, which goes on.
         keep: Option<SessionId>,
     },
+    /// Forget the failed logins of a user. The user record stays as it is.
+    Unlock(UserId),
     /// Create or replace a device.
     PutDevice {
         /// Create only, or either.
@@ -290,6 +292,8 @@ pub struct DirectoryDecision {
     pub ends: Vec<Ends>,
     /// Keys whose session ends with it.
     pub key_ends: Vec<KeyEnds>,
+    /// Whose failed logins are forgotten with it.
+    pub unlocked: Option<UserName>,
     /// The resource the change was about.
     pub resource: Resource,
     /// Whether it did not exist before.

@@ -40,6 +40,7 @@ impl Directory {
                 password,
                 keep,
             } => users::set_password(self, actor, *user, seen.as_ref(), password, *keep),
+            DirectoryChange::Unlock(id) => users::unlock(self, &asker, *id),
             DirectoryChange::PutDevice { mode, input } => {
                 devices::put(self, &asker, *mode, input, precondition)
             }
@@ -141,6 +142,7 @@ fn stripped_member(change: &DirectoryChange) -> &'static str {
         | DirectoryChange::CreateApiKey { .. }
         | DirectoryChange::ReplaceApiKey { .. }
         | DirectoryChange::DeleteApiKey(_)
+        | DirectoryChange::Unlock(_)
         | DirectoryChange::All(_)
         | DirectoryChange::SetUp(_) => "",
     }
@@ -246,6 +248,7 @@ impl DirectoryDecision {
             removed_api_keys: Vec::new(),
             ends: Vec::new(),
             key_ends: Vec::new(),
+            unlocked: None,
             resource,
             created: false,
             held_user: before.held_user,

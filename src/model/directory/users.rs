@@ -1,4 +1,4 @@
-//! The rules of users: put, delete, own password.
+//! The rules of users: put, delete, unlock, own password.
 
 use std::sync::Arc;
 
@@ -71,6 +71,20 @@ pub(super) fn delete(
     decision.put_api_keys = api_keys::deactivated(directory, |key| key.user_name == user.user_name);
     decision.removed_users.push(id);
     decision.ends.push(all_of(user, EndReason::AccountDisabled));
+    Ok(decision)
+}
+
+/// Forgets a user's failed logins.
+pub(super) fn unlock(
+    directory: &Directory,
+    asker: &Asker,
+    id: UserId,
+) -> Result<DirectoryDecision, Refusal> {
+    asker.must_have(&[KnownRight::UserUpdate])?;
+    let user = directory.user(id).ok_or(Refusal::NotFound)?;
+    must_cover(directory, asker, user)?;
+    let mut decision = DirectoryDecision::about(Resource::User(Arc::clone(user)), directory);
+    decision.unlocked = Some(user.user_name.clone());
     Ok(decision)
 }
 

@@ -26,6 +26,7 @@ mod edits;
 pub(crate) mod ending;
 pub(crate) mod history;
 pub(crate) mod listing;
+pub(crate) mod lockout;
 pub(crate) mod login;
 pub(crate) mod refresh;
 mod side;
@@ -46,6 +47,15 @@ macro_rules! on_store {
             login::a_login_with_a_password_that_changed_meanwhile_is_denied,
             login::a_denied_login_ends_nobody,
             login::an_id_that_exists_is_not_opened_again,
+            lockout::the_tenth_failure_locks_the_pair_and_no_other,
+            lockout::a_locked_attempt_is_refused_whatever_its_password_and_not_counted,
+            lockout::a_denied_login_counts_as_a_failure,
+            lockout::a_good_login_begins_the_count_anew_and_makes_the_place_known,
+            lockout::a_right_old_password_begins_the_count_anew,
+            lockout::names_that_are_no_users_are_counted_alike,
+            lockout::strangers_give_way_to_strangers_and_users_never_do,
+            lockout::unlocking_needs_the_right_and_forgets_all_failures,
+            lockout::a_sweep_forgets_what_counts_no_more,
             access::an_access_moves_last_access_and_version_and_nothing_else,
             access::an_access_that_does_not_count_changes_nothing,
             access::last_access_never_goes_back_with_the_clock,
@@ -324,6 +334,7 @@ impl<S: Store> Shop<S> {
             device_name: device_name(device),
             authentication_type: AuthenticationType::Bearer,
             password_seen: Some(password(user)),
+            attempt: None,
             refresh_sha256: refresh_sha256(0),
             salt: [7; 16],
             jti: u128::from(number).to_le_bytes(),

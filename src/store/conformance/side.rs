@@ -302,6 +302,7 @@ impl<S: Store> Side<S> {
             .user(user_id(user))
             .and_then(|user| user.password.clone());
         NewSession {
+            attempt: None,
             id: session_id(u32::try_from(step).expect("histories are short")),
             user_name: self.name_of(user),
             device_name: device_name(device),

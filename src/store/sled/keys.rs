@@ -7,6 +7,7 @@
 //! users, api_keys id (12)
 //! devices, roles  name (UTF-8)
 //! ended           ended at in ms, big-endian, sign flipped (8) | id (32)
+//! lockouts        head of the SHA-256 of a user name (16)
 //! meta            "head" | "fence/" number (8, big-endian) | "value/" name
 //! ```
 //!

@@ -8,6 +8,7 @@ mod digest;
 mod disk;
 mod fence;
 mod keys;
+mod lockouts;
 mod op;
 mod open;
 pub mod record;

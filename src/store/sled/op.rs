@@ -1,11 +1,13 @@
 //! What may be asked of the writer, and which operations must not stand in
 //! the same group.
 
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 
 use crate::model::{
-    Cause, DeviceName, DirectoryChange, EndReason, Origin, Precondition, Resource, Session,
-    SessionId, Timestamp,
+    Attempt, Cause, DeviceName, DirectoryChange, EndReason, Origin, Outcome, Precondition,
+    Resource, Session, SessionId, Timestamp,
 };
 use crate::store::{Begun, End, NewSession, Refresh, Refreshed, StoreError, Swept};
 
@@ -18,6 +20,8 @@ pub type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 pub enum Op {
     /// Open a session.
     Begin(Box<Begin>, Reply<Begun>),
+    /// Count an attempt that opens no session.
+    Count(Box<Attempt>, Outcome, Timestamp, Reply<Option<Duration>>),
     /// End a session.
     End(Box<End>, Timestamp, Reply<Session>),
     /// Exchange a refresh token.
@@ -130,6 +134,7 @@ impl Op {
     pub fn refuse(self, error: StoreError) {
         match self {
             Self::Begin(_, reply) => drop(reply.send(Err(error))),
+            Self::Count(_, _, _, reply) => drop(reply.send(Err(error))),
             Self::End(_, _, reply) => drop(reply.send(Err(error))),
             Self::Refresh(_, reply) => drop(reply.send(Err(error))),
             Self::Change(_, reply) => drop(reply.send(Err(error))),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::lockouts::Lockouts;
 use super::table::Table;
 use super::view::View;
 use crate::store::Rules;
@@ -17,8 +18,10 @@ pub struct Shared {
     pub table: Table,
     /// Users, devices, roles.
     pub view: View,
-    /// The rules of time.
+    /// The rules.
     pub rules: Rules,
+    /// Who may not try a password again yet.
+    pub lockouts: Mutex<Lockouts>,
     /// How the writer is.
     pub pulse: Pulse,
 }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::decide::Fenced;
 use super::disk::{Batch, Disk, Head};
+use super::lockouts::Lockouts;
 use super::op::{self, Op};
 use super::open::{Loaded, Notice, OpenError};
 use super::record::{Kept, Record};
@@ -22,8 +23,8 @@ use super::table::{CheckOutcome, Table};
 use super::view::View;
 use super::writer::{Writer, lag};
 use crate::model::{
-    Cause, Directory, DirectoryChange, EndReason, Origin, Precondition, Resource, Session,
-    SessionId, Timestamp,
+    Attempt, Cause, Directory, DirectoryChange, EndReason, Origin, Outcome, Precondition, Resource,
+    Session, SessionId, Timestamp,
 };
 use crate::ndata::{Query, SessionMember};
 use crate::store::{
@@ -108,6 +109,7 @@ impl SledStore {
             clean,
             sessions,
             reasons,
+            lockouts: kept_lockouts,
             directory,
             fences,
             meta,
@@ -133,12 +135,17 @@ impl SledStore {
             let session = &kept.record.session;
             table.remember(session.id, *reason, session.token_until());
         }
+        let mut lockouts = Lockouts::default();
+        for (key, lock, hash) in kept_lockouts {
+            lockouts.insert(key, lock, hash, &rules.lockout);
+        }
         let pulse = Pulse::new(head.commit(), head.epoch());
         let mark = head.mark();
         let shared = Arc::new(Shared {
             table,
             view: View::new(directory),
             rules,
+            lockouts: Mutex::new(lockouts),
             pulse,
         });
         let mut disk = wrap(disk);
@@ -317,6 +324,21 @@ impl Store for SledStore {
     ) -> Result<Begun, StoreError> {
         let begin = Box::new(op::Begin { new, cause, now });
         self.submit(|reply| Op::Begin(begin, reply)).await
+    }
+
+    async fn wait(&self, attempt: &Attempt, now: Timestamp) -> Option<Duration> {
+        let rules = &self.shared.rules.lockout;
+        self.shared.lockouts.lock().wait(attempt, now, rules)
+    }
+
+    async fn count(
+        &self,
+        attempt: Attempt,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, StoreError> {
+        self.submit(|reply| Op::Count(Box::new(attempt), outcome, now, reply))
+            .await
     }
 
     async fn end(&self, end: End, now: Timestamp) -> Result<Session, StoreError> {

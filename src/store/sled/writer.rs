@@ -177,6 +177,7 @@ impl<D: Disk> Writer<D> {
     fn note_time(&mut self, op: &Op) {
         let now = match op {
             Op::End(_, now, _)
+            | Op::Count(_, _, now, _)
             | Op::EndAll(_, _, now, _)
             | Op::Sweep(now, ..)
             | Op::MarkClock { now, .. } => *now,
@@ -332,12 +333,13 @@ impl<D: Disk> Writer<D> {
         for key in &purged {
             batch.purge_archive(key);
         }
+        let forgotten = self.shared.lockouts.lock().sweep(now, max, &mut batch);
         let swept = Swept {
             ended: ended.len(),
             purged: purged.len(),
-            more: ended.len() == max || purged.len() == max,
+            more: [ended.len(), purged.len(), forgotten].contains(&max),
         };
-        if !ended.is_empty() || !purged.is_empty() {
+        if !ended.is_empty() || !purged.is_empty() || forgotten > 0 {
             let commit = batch.commit();
             let finish: Finish = Box::new(move |shared, durable| {
                 for (id, reason, until) in ended.into_iter().filter(|_| durable) {

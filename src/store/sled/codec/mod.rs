@@ -10,12 +10,14 @@ use serde::{Deserialize, Serialize};
 use crate::model::{DeviceName, RoleName, UserName};
 
 mod directory;
+mod lockout;
 mod session;
 
 pub use directory::{
     decode_api_key, decode_device, decode_role, decode_user, encode_api_key, encode_device,
     encode_role, encode_user,
 };
+pub use lockout::{decode_lock, encode_lock};
 pub use session::{
     decode_ended, decode_fence, decode_session, encode_ended, encode_fence, encode_session,
 };

@@ -1,8 +1,11 @@
 //! The beginning of a session: a login whose password was right.
 
+use std::sync::Arc;
+
 use super::end::stage_end;
+use super::lockout;
 use super::{Verdict, answer};
-use crate::model::{EndReason, Session, Timestamp, Version};
+use crate::model::{EndReason, Principal, Session, Timestamp, Version};
 use crate::store::sled::disk::Batch;
 use crate::store::sled::op::{Begin, Reply};
 use crate::store::sled::record::Record;
@@ -20,20 +23,24 @@ pub(super) fn begin(
 ) -> Verdict {
     let Begin { new, cause, now } = begin;
     // Hashing took a while: everything is looked at again.
-    let Some(principal) = shared.view.principal(&new.user_name, &new.device_name) else {
-        return answer(reply, Err(StoreError::Denied));
-    };
-    if new.password_seen.is_some() && new.password_seen != principal.user.password {
-        return answer(reply, Err(StoreError::Denied));
+    if let Err(locked) = lockout::look(new.attempt.as_ref(), now, shared) {
+        return answer(reply, Err(locked));
     }
+    if shared.pulse.full() {
+        return answer(reply, Err(StoreError::Full));
+    }
+    let principal = shared.view.principal(&new.user_name, &new.device_name);
+    let fits = |principal: &Arc<Principal>| {
+        new.password_seen.is_none() || new.password_seen == principal.user.password
+    };
+    let Some(principal) = principal.filter(fits) else {
+        return deny(&new, now, reply, shared, batch);
+    };
     // An id that has ended may still have its record behind a fence, and never
     // lives again.
     let is_known = shared.table.get(new.id).is_some();
     if is_known || shared.table.reason(new.id, now).is_some() {
         return answer(reply, Err(StoreError::Unknown));
-    }
-    if shared.pulse.full() {
-        return answer(reply, Err(StoreError::Full));
     }
     let env = principal.device.env;
     let mut replaced = Vec::new();
@@ -48,6 +55,9 @@ pub(super) fn begin(
                 batch,
             ));
         }
+    }
+    if let Some(attempt) = &new.attempt {
+        lockout::stage_success(attempt, true, now, shared, batch);
     }
     let record = first_record(new, env, now, shared, batch.commit());
     batch.put_session(&record, None);
@@ -68,6 +78,29 @@ pub(super) fn begin(
             principal,
             replaced,
         }));
+        None
+    }))
+}
+
+/// The login is refused as if the password had been wrong.
+fn deny(
+    new: &NewSession,
+    now: Timestamp,
+    reply: Reply<Begun>,
+    shared: &Shared,
+    batch: &mut Batch,
+) -> Verdict {
+    let Some(attempt) = &new.attempt else {
+        return answer(reply, Err(StoreError::Denied));
+    };
+    lockout::stage_failure(attempt, now, shared, batch);
+    Verdict::Write(Box::new(move |_, durable| {
+        let refusal = if durable {
+            StoreError::Denied
+        } else {
+            StoreError::Unknown
+        };
+        let _ = reply.send(Err(refusal));
         None
     }))
 }

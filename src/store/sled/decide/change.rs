@@ -1,6 +1,7 @@
 //! A change of the directory, with the sessions that it ends.
 
 use super::fence::put_up;
+use super::lockout::stage_unlock;
 use super::{Verdict, answer};
 use crate::model::{DirectoryDecision, Resource};
 use crate::store::StoreError;
@@ -27,6 +28,9 @@ pub(super) fn change_directory(
     let mut directory = (*directory).clone();
     directory.apply(&decision);
     stage_directory(&decision, batch);
+    if let Some(user) = &decision.unlocked {
+        stage_unlock(user, shared, batch);
+    }
     batch.rewrite_base(&directory);
     let DirectoryDecision {
         ends,

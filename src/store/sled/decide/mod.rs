@@ -12,6 +12,7 @@ mod begin;
 mod change;
 mod end;
 mod fence;
+mod lockout;
 mod refresh;
 mod write;
 
@@ -67,7 +68,7 @@ pub fn touched(op: &Op, shared: &Shared) -> Touched {
         Op::End(end, ..) => one(end.id),
         Op::Refresh(exchange, _) => one(exchange.refresh.id),
         Op::Write(id, _) => one(*id),
-        Op::PutMeta(..) => Touched::default(),
+        Op::PutMeta(..) | Op::Count(..) => Touched::default(),
         Op::Change(..) | Op::EndAll(..) | Op::Sweep(..) | Op::MarkClock { .. } => alone(),
     }
 }
@@ -76,6 +77,9 @@ pub fn touched(op: &Op, shared: &Shared) -> Touched {
 pub fn decide(op: Op, shared: &Shared, batch: &mut Batch) -> Verdict {
     match op {
         Op::Begin(wanted, reply) => begin::begin(*wanted, reply, shared, batch),
+        Op::Count(attempt, outcome, now, reply) => {
+            lockout::count(&attempt, outcome, now, reply, shared, batch)
+        }
         Op::End(end, now, reply) => end::end_one(&end, now, reply, shared, batch),
         Op::Refresh(wanted, reply) => refresh::exchange(&wanted, reply, shared, batch),
         Op::Change(change, reply) => change::change_directory(*change, reply, shared, batch),

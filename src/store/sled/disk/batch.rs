@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Head;
 use crate::model::{
-    ApiKey, ApiKeyId, Device, DeviceName, Directory, EndedSession, Role, RoleName, SessionId,
-    Timestamp, User, UserId, UserName,
+    ApiKey, ApiKeyId, Device, DeviceName, Directory, EndedSession, NameKey, Role, RoleName,
+    SessionId, Timestamp, User, UserId, UserName,
 };
 use crate::store::sled::base::{self, Base};
 use crate::store::sled::fence::Fence;
@@ -25,6 +25,7 @@ pub struct Batch {
     pub roles: sled::Batch,
     pub api_keys: sled::Batch,
     pub ended: sled::Batch,
+    pub lockouts: sled::Batch,
     pub meta: sled::Batch,
     /// Which trees have changes, in the order of the fields above.
     pub touched: Touched,
@@ -34,10 +35,12 @@ pub struct Batch {
 
 /// Trees with changes. `meta` always has some: the head.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each group of trees")]
 pub struct Touched {
     pub sessions: bool,
     pub directory: bool,
     pub ended: bool,
+    pub lockouts: bool,
 }
 
 impl Batch {
@@ -57,6 +60,7 @@ impl Batch {
             roles: sled::Batch::default(),
             api_keys: sled::Batch::default(),
             ended: sled::Batch::default(),
+            lockouts: sled::Batch::default(),
             meta: sled::Batch::default(),
             touched: Touched::default(),
             base: None,
@@ -184,6 +188,25 @@ impl Batch {
         self.head.stored.ended.remove(digest::hash(key));
         self.ended.remove(key);
         self.touched.ended = true;
+    }
+
+    /// Writes a record of the lockout. `hash`: of the bytes; `old`: of those on
+    /// the disk, if there are any.
+    pub fn put_lock(&mut self, key: NameKey, bytes: Vec<u8>, hash: u64, old: Option<u64>) {
+        let digest = &mut self.head.stored.lockouts;
+        if let Some(old) = old {
+            digest.remove(old);
+        }
+        digest.add(hash);
+        self.lockouts.insert(&key.0, bytes);
+        self.touched.lockouts = true;
+    }
+
+    /// Removes a record of the lockout; `old` is the hash of its bytes.
+    pub fn remove_lock(&mut self, key: NameKey, old: u64) {
+        self.head.stored.lockouts.remove(old);
+        self.lockouts.remove(&key.0);
+        self.touched.lockouts = true;
     }
 
     /// Writes a user.

@@ -53,6 +53,8 @@ pub struct Stored {
     pub by_user: Digest,
     /// What the archive comes to.
     pub ended: Digest,
+    /// What the lockout's records come to.
+    pub lockouts: Digest,
 }
 
 impl Head {

@@ -51,6 +51,7 @@ pub struct Trees {
     pub roles: Tree,
     pub api_keys: Tree,
     pub ended: Tree,
+    pub lockouts: Tree,
     pub meta: Tree,
 }
 
@@ -73,6 +74,7 @@ impl Trees {
             roles: db.open_tree("roles")?,
             api_keys: db.open_tree("api_keys")?,
             ended: db.open_tree("ended")?,
+            lockouts: db.open_tree("lockouts")?,
             meta: db.open_tree("meta")?,
             db,
         })
@@ -95,6 +97,9 @@ impl Trees {
         }
         if touched.ended {
             parts.push((&self.ended, &batch.ended));
+        }
+        if touched.lockouts {
+            parts.push((&self.lockouts, &batch.lockouts));
         }
         let mut meta = batch.meta.clone();
         meta.insert(keys::HEAD, batch.head().encode());
@@ -233,6 +238,7 @@ impl Trees {
             roles: tree.clone(),
             api_keys: tree.clone(),
             ended: tree.clone(),
+            lockouts: tree.clone(),
             meta: tree,
             db,
         })

@@ -15,7 +15,7 @@ use super::disk::{Batch, Disk, Head, SledDisk};
 use super::fence::Fence;
 use super::record::Records;
 use super::side::{Seen, Side};
-use crate::model::{Directory, EndReason, SessionId, Timestamp};
+use crate::model::{Directory, EndReason, NameKey, SessionId, Timestamp, UserLock};
 
 mod error;
 mod quarantine;
@@ -38,6 +38,8 @@ pub struct Loaded {
     pub sessions: Records,
     /// Why sessions ended whose tokens may still be shown.
     pub reasons: Vec<(SessionId, EndReason, Timestamp)>,
+    /// The lockout's records, with the hashes of their bytes.
+    pub lockouts: Vec<(NameKey, UserLock, u64)>,
     /// Users, devices and roles.
     pub directory: Directory,
     /// Endings whose records were not all moved yet.
@@ -199,6 +201,7 @@ impl Opening {
             head,
             sessions: contents.sessions,
             reasons: contents.reasons,
+            lockouts: contents.lockouts,
             directory: contents.directory,
             fences: contents.fences,
             meta: contents.meta,
@@ -308,6 +311,7 @@ impl Opening {
             clean: true,
             sessions: Records::default(),
             reasons: Vec::new(),
+            lockouts: Vec::new(),
             directory,
             fences: Vec::new(),
             meta,

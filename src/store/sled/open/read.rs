@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::model::{
-    ApiKeyId, DeviceName, Directory, EndReason, RoleName, SessionId, Timestamp, UserId,
+    ApiKeyId, DeviceName, Directory, EndReason, NameKey, RoleName, SessionId, Timestamp, UserId,
+    UserLock,
 };
 use crate::store::sled::base;
 use crate::store::sled::codec::{self, CodecError, Names};
@@ -14,6 +15,7 @@ use crate::store::sled::digest::{self, Digest};
 use crate::store::sled::disk::{Head, Stored, Trees, as_io, meta_hash};
 use crate::store::sled::fence::Fence;
 use crate::store::sled::keys::{self, Meta};
+use crate::store::sled::lockouts::lock_hash;
 use crate::store::sled::record::Records;
 
 /// The named value that holds the installation's name for itself.
@@ -28,6 +30,8 @@ pub struct Contents {
     pub sessions: Records,
     /// Why sessions ended, and until when that is of use.
     pub reasons: Vec<(SessionId, EndReason, Timestamp)>,
+    /// The lockout's records, with the hashes of their bytes.
+    pub lockouts: Vec<(NameKey, UserLock, u64)>,
     /// Users, devices, roles.
     pub directory: Directory,
     /// Fences.
@@ -44,6 +48,7 @@ struct Found {
     by_last_access: Digest,
     by_user: Digest,
     ended: Digest,
+    lockouts: Digest,
     meta: Digest,
     directory: u64,
 }
@@ -80,6 +85,7 @@ impl Contents {
             by_last_access,
             by_user,
             ended,
+            lockouts,
             meta,
             directory,
             ..
@@ -89,6 +95,7 @@ impl Contents {
             ("by_last_access", by_last_access, self.found.by_last_access),
             ("by_user", by_user, self.found.by_user),
             ("ended", ended, self.found.ended),
+            ("lockouts", lockouts, self.found.lockouts),
             ("meta", meta, self.found.meta),
         ];
         for (tree, written, found) in pairs {
@@ -154,6 +161,7 @@ fn records(trees: &Trees) -> Result<Contents, Unreadable> {
     found.meta = meta.digest;
     let sessions = sessions(trees, &mut names, &mut found.sessions)?;
     let reasons = reasons(trees, &mut names, &mut found.ended)?;
+    let lockouts = lockouts(trees, &mut found.lockouts)?;
     let held_user = meta.head.as_ref().is_some_and(|head| head.stored.held_user);
     let directory = directory(trees, held_user)?;
     found.directory = base::directory_digest(&directory);
@@ -161,6 +169,7 @@ fn records(trees: &Trees) -> Result<Contents, Unreadable> {
         head: meta.head,
         sessions,
         reasons,
+        lockouts,
         directory,
         fences: meta.fences,
         meta: meta.values,
@@ -242,6 +251,22 @@ fn reasons(
         reasons.push((id, ended.reason, ended.session.token_until()));
     }
     Ok(reasons)
+}
+
+fn lockouts(
+    trees: &Trees,
+    found: &mut Digest,
+) -> Result<Vec<(NameKey, UserLock, u64)>, Unreadable> {
+    let mut lockouts = Vec::new();
+    for entry in &trees.lockouts {
+        let (key, value) = entry?;
+        let key = key.as_ref().try_into().map(NameKey);
+        let key = key.map_err(|_| Unreadable::Damaged("a lockout's key is none".to_owned()))?;
+        let hash = lock_hash(key, &value);
+        found.add(hash);
+        lockouts.push((key, codec::decode_lock(&value)?, hash));
+    }
+    Ok(lockouts)
 }
 
 fn directory(trees: &Trees, held_user: bool) -> Result<Directory, Unreadable> {

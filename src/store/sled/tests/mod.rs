@@ -13,6 +13,7 @@ use crate::store::{Access, End, NewSession, Refresh, Rules, Scope, Store, StoreE
 
 mod faults;
 mod groups;
+mod lockouts;
 mod room;
 mod stops;
 mod twins;
@@ -85,6 +86,7 @@ fn new_session(id: SessionId, user: &str, device: &str) -> NewSession {
         device_name: device_name(device),
         authentication_type: AuthenticationType::Bearer,
         password_seen: None,
+        attempt: None,
         refresh_sha256: [0; 32],
         salt: [0; 16],
         jti: [0; 16],
