@@ -40,6 +40,7 @@ mod i18n;
 mod listed;
 mod listing;
 mod named;
+mod openapi;
 mod problem;
 mod reply;
 mod request;
@@ -141,6 +142,7 @@ enum Place<'a> {
     Live,
     Ready,
     SetUp,
+    OpenApi,
 }
 
 /// Makes the list of all paths, and the function that finds a path in it, out
@@ -184,6 +186,7 @@ paths! {
     ["livez"] => (Place::Live, "/livez", "GET, HEAD, OPTIONS"),
     ["readyz"] => (Place::Ready, "/readyz", "GET, HEAD, OPTIONS"),
     ["setup"] => (Place::SetUp, "/setup", "POST, OPTIONS"),
+    ["openapi.json"] => (Place::OpenApi, "/openapi.json", "GET, HEAD, OPTIONS"),
 }
 
 /// The table: what is asked of which path, and who answers.
@@ -230,6 +233,7 @@ async fn dispatch<S: Store>(
         (Verb::Get, Place::Health) => Ok(health::report(app)),
         (Verb::Get, Place::Live) => Ok(health::live()),
         (Verb::Get, Place::Ready) => health::ready(app),
+        (Verb::Get, Place::OpenApi) => Ok(openapi::get()),
         (Verb::Post, Place::SetUp) => set_up::create(app, request).await,
         (Verb::Options, _) => {
             let allow = HeaderValue::from_static(allow);
