@@ -259,7 +259,7 @@ fn request_examples<'a>(document: &'a Document, operation: &'a Operation<'_>) ->
         .collect()
 }
 
-/// What deletes goes last, and the password that all others log in with very
+/// What deletes goes last, what is within something before it, and the password that all others log in with very
 /// last.
 fn rank(operation: &Operation<'_>) -> usize {
     let methods = ["GET", "PUT", "POST", "DELETE"];
@@ -280,7 +280,7 @@ fn every_example_does_what_the_document_says() {
         set_up_code: None,
     };
     let mut operations = document.operations();
-    operations.sort_by_key(rank);
+    operations.sort_by_key(|one| (rank(one), std::cmp::Reverse(one.path.len())));
     for operation in operations.iter().filter(|one| one.path != "/setup") {
         for example in request_examples(&document, operation) {
             let path = run.path(operation);
@@ -423,8 +423,10 @@ fn every_refusal_is_one_that_the_document_describes() {
             documented(400);
         }
         if operation.parameters_in("path").next().is_some() {
-            let (front, _) = operation.path.split_once('{').expect("a parameter");
-            let missing = send(&format!("{front}{nothing}"), &[bearer(&token)], &example);
+            let (front, rest) = operation.path.split_once('{').expect("a parameter");
+            let (_, back) = rest.split_once('}').expect("its end");
+            let path = format!("{front}{nothing}{back}");
+            let missing = send(&path, &[bearer(&token)], &example);
             // What is not there may be created by a PUT.
             assert!(
                 missing == 404 || operation.method == "PUT",

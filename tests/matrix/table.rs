@@ -1,0 +1,269 @@
+//! The table: every route, what it takes to reach it, and a request that is
+//! good in everything but perhaps the caller. Who may what is written down
+//! here and nowhere else in the tests.
+
+use serde_json::{Value, json};
+
+use crate::world::{PASSWORD, Subject};
+
+/// Whose the thing is that a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Nobody's.
+    Nothing,
+    /// The caller's own.
+    Own,
+    /// Another user's, who has no right.
+    Foreign,
+    /// An administrator's: what only an administrator may change.
+    Mightier,
+}
+
+/// What it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing.
+    Open,
+    /// A login, also one that must change its password first.
+    OwnLogin,
+    /// Any login.
+    Login,
+    /// One of these rights.
+    Right(&'static [&'static str]),
+    /// Any login for the own sessions; with `sessions.access = "own"` this
+    /// right for those of others, which are else not there (404).
+    Reach(&'static str),
+    /// The same for a list, which is then empty.
+    List(&'static str),
+}
+
+/// One route.
+pub struct Row {
+    /// The method.
+    pub method: &'static str,
+    /// The path, as the server's own table has it.
+    pub path: &'static str,
+    /// What it takes.
+    pub access: Access,
+    /// The status for who may.
+    pub done: u16,
+    /// What it can be about.
+    pub targets: &'static [Target],
+    /// Path and body of a request about a subject.
+    pub request: fn(&Subject) -> (String, Value),
+}
+
+const NOTHING: &[Target] = &[Target::Nothing];
+const EITHER: &[Target] = &[Target::Own, Target::Foreign];
+const ANY: &[Target] = &[Target::Own, Target::Foreign, Target::Mightier];
+
+const fn row(
+    (method, path): (&'static str, &'static str),
+    access: Access,
+    done: u16,
+    targets: &'static [Target],
+    request: fn(&Subject) -> (String, Value),
+) -> Row {
+    Row {
+        method,
+        path,
+        access,
+        done,
+        targets,
+        request,
+    }
+}
+
+fn bare(path: &str) -> (String, Value) {
+    (path.to_owned(), Value::Null)
+}
+
+/// Every route.
+pub const ROWS: &[Row] = &[
+    row(
+        ("GET", "/sessions"),
+        Access::List("sessionReadAny"),
+        200,
+        EITHER,
+        |s| bare(&format!("/sessions?userName={}", s.user)),
+    ),
+    row(
+        ("GET", "/sessions/{id}"),
+        Access::Reach("sessionReadAny"),
+        200,
+        EITHER,
+        |s| bare(&format!("/sessions/{}", s.session)),
+    ),
+    row(
+        ("DELETE", "/sessions/{id}"),
+        Access::Reach("sessionDeleteAny"),
+        200,
+        EITHER,
+        |s| bare(&format!("/sessions/{}", s.session)),
+    ),
+    row(("POST", "/auth"), Access::Open, 200, EITHER, |s| {
+        let body = json!({"UserName": s.user, "Password": PASSWORD, "DeviceName": s.device});
+        ("/auth".to_owned(), body)
+    }),
+    row(("GET", "/auth"), Access::OwnLogin, 200, NOTHING, |_| {
+        bare("/auth")
+    }),
+    row(("DELETE", "/auth"), Access::OwnLogin, 204, NOTHING, |_| {
+        bare("/auth")
+    }),
+    row(("POST", "/auth/refresh"), Access::Open, 200, EITHER, |s| {
+        let body = json!({"tokenId": s.tokens.0, "refreshToken": s.tokens.1});
+        ("/auth/refresh".to_owned(), body)
+    }),
+    row(
+        ("PUT", "/auth/password"),
+        Access::OwnLogin,
+        204,
+        NOTHING,
+        |_| {
+            let body = json!({"oldPassword": PASSWORD, "newPassword": "another word"});
+            ("/auth/password".to_owned(), body)
+        },
+    ),
+    row(("GET", "/users"), Access::Login, 200, NOTHING, |_| {
+        bare("/users")
+    }),
+    row(
+        ("POST", "/users"),
+        Access::Right(&["userCreate"]),
+        201,
+        NOTHING,
+        |s| ("/users".to_owned(), json!({"userName": s.unused})),
+    ),
+    row(("GET", "/users/{id}"), Access::Login, 200, EITHER, |s| {
+        bare(&format!("/users/{}", s.user))
+    }),
+    row(
+        ("PUT", "/users/{id}"),
+        Access::Right(&["userCreate", "userUpdate"]),
+        200,
+        ANY,
+        |s| (format!("/users/{}", s.user), s.as_user()),
+    ),
+    row(
+        ("DELETE", "/users/{id}"),
+        Access::Right(&["userDelete"]),
+        200,
+        ANY,
+        |s| bare(&format!("/users/{}", s.user)),
+    ),
+    row(
+        ("DELETE", "/users/{id}/lock"),
+        Access::Right(&["userUpdate"]),
+        204,
+        ANY,
+        |s| bare(&format!("/users/{}/lock", s.user)),
+    ),
+    row(("GET", "/devices"), Access::Login, 200, NOTHING, |_| {
+        bare("/devices")
+    }),
+    row(
+        ("POST", "/devices"),
+        Access::Right(&["deviceCreate"]),
+        201,
+        NOTHING,
+        |s| {
+            (
+                "/devices".to_owned(),
+                json!({"name": s.unused, "envName": "Tool"}),
+            )
+        },
+    ),
+    row(
+        ("GET", "/devices/{name}"),
+        Access::Login,
+        200,
+        EITHER,
+        |s| bare(&format!("/devices/{}", s.device)),
+    ),
+    row(
+        ("PUT", "/devices/{name}"),
+        Access::Right(&["deviceCreate", "deviceUpdate"]),
+        200,
+        EITHER,
+        |s| (format!("/devices/{}", s.device), s.as_device()),
+    ),
+    row(
+        ("DELETE", "/devices/{name}"),
+        Access::Right(&["deviceDelete"]),
+        200,
+        ANY,
+        |s| bare(&format!("/devices/{}", s.device)),
+    ),
+    row(("GET", "/roles"), Access::Login, 200, NOTHING, |_| {
+        bare("/roles")
+    }),
+    row(
+        ("POST", "/roles"),
+        Access::Right(&["roleCreate"]),
+        201,
+        NOTHING,
+        |s| ("/roles".to_owned(), json!({"name": s.unused})),
+    ),
+    row(("GET", "/roles/{name}"), Access::Login, 200, EITHER, |s| {
+        bare(&format!("/roles/{}", s.role))
+    }),
+    row(
+        ("PUT", "/roles/{name}"),
+        Access::Right(&["roleCreate", "roleUpdate"]),
+        200,
+        ANY,
+        |s| (format!("/roles/{}", s.role), s.as_role()),
+    ),
+    row(
+        ("DELETE", "/roles/{name}"),
+        Access::Right(&["roleDelete"]),
+        200,
+        ANY,
+        |s| bare(&format!("/roles/{}", s.role)),
+    ),
+    row(("GET", "/apikeys"), Access::Login, 200, NOTHING, |_| {
+        bare("/apikeys")
+    }),
+    row(
+        ("POST", "/apikeys"),
+        Access::Right(&["apiKeyCreate"]),
+        201,
+        ANY,
+        |s| ("/apikeys".to_owned(), s.as_key()),
+    ),
+    row(("GET", "/apikeys/{id}"), Access::Login, 200, EITHER, |s| {
+        bare(&format!("/apikeys/{}", s.key))
+    }),
+    row(
+        ("PUT", "/apikeys/{id}"),
+        Access::Right(&["apiKeyCreate", "apiKeyUpdate"]),
+        200,
+        ANY,
+        |s| (format!("/apikeys/{}", s.key), s.as_key()),
+    ),
+    row(
+        ("DELETE", "/apikeys/{id}"),
+        Access::Right(&["apiKeyDelete"]),
+        200,
+        ANY,
+        |s| bare(&format!("/apikeys/{}", s.key)),
+    ),
+    row(("GET", "/health"), Access::Open, 200, NOTHING, |_| {
+        bare("/health")
+    }),
+    row(("GET", "/livez"), Access::Open, 200, NOTHING, |_| {
+        bare("/livez")
+    }),
+    row(("GET", "/readyz"), Access::Open, 200, NOTHING, |_| {
+        bare("/readyz")
+    }),
+    row(("GET", "/openapi.json"), Access::Open, 200, NOTHING, |_| {
+        bare("/openapi.json")
+    }),
+    // The door is closed for good once there has been a user.
+    row(("POST", "/setup"), Access::Open, 404, NOTHING, |s| {
+        let body = json!({"code": "x", "userName": s.unused, "password": PASSWORD, "deviceName": s.unused});
+        ("/setup".to_owned(), body)
+    }),
+];
