@@ -11,13 +11,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::{
-    Access, Begun, Checked, End, NewSession, Refresh, Refreshed, Rules, Scope, SessionPage, Store,
-    StoreError, StoreHealth, Swept, TokenState,
+    Access, Begun, Checked, End, NewSession, Refresh, Refreshed, Rules, Scope, SessionPage, Signer,
+    Store, StoreError, StoreHealth, Swept, TokenState,
 };
 use crate::model::{
-    Attempt, Author, Cause, Directory, DirectoryChange, EndReason, EndedSession, Ends, Identity,
-    LockoutRules, NameKey, Origin, Outcome, Precondition, Resource, Session, SessionId, Subject,
-    Timestamp, UserLock, Version,
+    ApiKeyId, Attempt, AuthenticationType, Author, Cause, Directory, DirectoryChange, EndReason,
+    EndedSession, Ends, Identity, LockoutRules, NameKey, Origin, Outcome, Precondition, Principal,
+    Resource, Session, SessionId, Subject, Timestamp, UserLock, Version,
 };
 use crate::ndata::{Query, SessionMember};
 
@@ -40,6 +40,8 @@ struct State {
     reasons: Vec<(SessionId, EndReason, Timestamp)>,
     /// The lockout's records.
     locks: Vec<(NameKey, UserLock)>,
+    /// The last session of each API key that has signed a request.
+    signed: Vec<(ApiKeyId, SessionId)>,
     changes: u64,
 }
 
@@ -47,7 +49,8 @@ struct State {
 #[derive(Clone, Debug)]
 struct Kept {
     session: Session,
-    tokens: TokenState,
+    /// `None` for signed requests.
+    tokens: Option<TokenState>,
 }
 
 impl MemoryStore {
@@ -192,6 +195,7 @@ impl MemoryStore {
         if env.is_sale() {
             replaced = self.end_matching(state, EndReason::Replaced, by, now, |session| {
                 session.identity.device_name == new.device_name
+                    && session.identity.authentication_type == AuthenticationType::Bearer
             });
         }
         if let Some(attempt) = &new.attempt {
@@ -223,7 +227,7 @@ impl MemoryStore {
         };
         state.sessions.push(Kept {
             session: session.clone(),
-            tokens,
+            tokens: Some(tokens),
         });
         state.changes += 1;
         let replaced = replaced.map(|ended| ended.session);
@@ -234,10 +238,64 @@ impl MemoryStore {
         })
     }
 
+    /// Whom the signer stands for, and the live session of its key.
+    fn signer(
+        &self,
+        state: &State,
+        signer: &Signer,
+        now: Timestamp,
+    ) -> Result<(Principal, Option<usize>), StoreError> {
+        let stored = state.directory.api_key(signer.key.id);
+        let stored = stored.filter(|key| signer.fits(key));
+        let principal = stored.and_then(|key| state.directory.signer(key));
+        let held = state.signed.iter().find(|(key, _)| *key == signer.key.id);
+        let live = held.and_then(|(_, id)| self.live(state, *id, now).ok());
+        Ok((principal.ok_or(StoreError::Denied)?, live))
+    }
+
+    fn begin_signed_now(
+        &self,
+        signer: &Signer,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Session, StoreError> {
+        let state = &mut *self.state.lock();
+        let (principal, live) = self.signer(state, signer, now)?;
+        if let Some(at) = live {
+            return Ok(state.sessions[at].session.clone());
+        }
+        if state.sessions.iter().any(|kept| kept.session.id == id) {
+            return Err(StoreError::Unknown);
+        }
+        let env = principal.device.env;
+        let session = Session {
+            id,
+            identity: Identity {
+                user_name: principal.user.user_name.clone(),
+                device_name: principal.device.name.clone(),
+                env,
+                authentication_type: AuthenticationType::Nws4,
+            },
+            started_at: now,
+            expires_at: self.rules.expires_at(env, now, now),
+            last_access_at: now,
+            version: Version::FIRST,
+        };
+        state.sessions.push(Kept {
+            session: session.clone(),
+            tokens: None,
+        });
+        state.signed.retain(|(key, _)| *key != signer.key.id);
+        state.signed.push((signer.key.id, id));
+        state.changes += 1;
+        Ok(session)
+    }
+
     fn refresh_now(&self, refresh: Refresh, now: Timestamp) -> Result<Refreshed, StoreError> {
         let state = &mut *self.state.lock();
         let at = self.live(state, refresh.id, now)?;
         let Kept { session, tokens } = state.sessions[at].clone();
+        let tokens = tokens.ok_or(StoreError::Denied)?;
         let identity = &session.identity;
         if state
             .directory
@@ -263,7 +321,7 @@ impl MemoryStore {
         let env = session.identity.env;
         kept.session.expires_at = self.rules.expires_at(env, session.started_at, now);
         kept.session.version = session.version.next();
-        kept.tokens = TokenState {
+        let tokens = TokenState {
             generation: tokens.generation + 1,
             refresh_sha256: refresh.next_sha256,
             salt: tokens.salt,
@@ -271,10 +329,11 @@ impl MemoryStore {
             issued_at: now,
             used: false,
         };
+        kept.tokens = Some(tokens);
         state.changes += 1;
         Ok(Refreshed {
             session: kept.session.clone(),
-            tokens: kept.tokens,
+            tokens,
         })
     }
 }
@@ -331,7 +390,9 @@ impl Store for MemoryStore {
             session.last_access_at = session.last_access_at.max(now);
             session.version = before.next();
         }
-        tokens.used |= tokens.generation > 0 && access.jti_head == Some(tokens.jti_head());
+        if let Some(tokens) = tokens {
+            tokens.used |= tokens.generation > 0 && access.jti_head == Some(tokens.jti_head());
+        }
         let session = session.clone();
         let identity = &session.identity;
         let principal = state
@@ -412,6 +473,30 @@ impl Store for MemoryStore {
         Ok(self.fail(state, &attempt, now))
     }
 
+    async fn check_signed(&self, signer: &Signer, now: Timestamp) -> Result<Checked, StoreError> {
+        let state = &mut *self.state.lock();
+        let (principal, live) = self.signer(state, signer, now)?;
+        let session = &mut state.sessions[live.ok_or(StoreError::NotLive(None))?].session;
+        let before = session.version;
+        session.last_access_at = session.last_access_at.max(now);
+        session.version = before.next();
+        Ok(Checked {
+            session: session.clone(),
+            before,
+            principal: Some(Arc::new(principal)),
+        })
+    }
+
+    async fn begin_signed(
+        &self,
+        signer: Signer,
+        id: SessionId,
+        _: Cause,
+        now: Timestamp,
+    ) -> Result<Session, StoreError> {
+        self.begin_signed_now(&signer, id, now)
+    }
+
     async fn end(&self, end: End, now: Timestamp) -> Result<Session, StoreError> {
         let state = &mut *self.state.lock();
         let at = match (self.live(state, end.id, now), &end.scope) {
@@ -432,7 +517,7 @@ impl Store for MemoryStore {
     async fn tokens(&self, id: SessionId, now: Timestamp) -> Option<TokenState> {
         let state = self.state.lock();
         let at = self.live(&state, id, now).ok()?;
-        Some(state.sessions[at].tokens)
+        state.sessions[at].tokens
     }
 
     async fn refresh(
@@ -463,6 +548,13 @@ impl Store for MemoryStore {
         state.directory.apply(&decision);
         if let Some(user) = &decision.unlocked {
             lock_of(state, NameKey::of(user.as_str())).unlock();
+        }
+        for ends in &decision.key_ends {
+            let held = state.signed.iter().find(|(key, _)| *key == ends.key);
+            if let Some((_, id)) = held.copied() {
+                let of_key = |session: &Session| session.id == id;
+                self.end_matching(state, ends.reason, &cause.by, now, of_key);
+            }
         }
         for ends in &decision.ends {
             let concerned = |session: &Session| concerns(ends, session);

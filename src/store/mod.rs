@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Attempt, AuthenticationType, Cause, DeviceName, Directory, DirectoryChange, EndReason, Env,
-    LockoutRules, Origin, Outcome, Precondition, Principal, Refusal, Resource, Session, SessionId,
-    Timestamp, UserName, Version,
+    ApiKey, Attempt, AuthenticationType, Cause, DeviceName, Directory, DirectoryChange, EndReason,
+    Env, LockoutRules, Origin, Outcome, Precondition, Principal, Refusal, Resource, Session,
+    SessionId, Timestamp, UserName, Version,
 };
 use crate::ndata::{Query, SessionMember};
 
@@ -187,6 +187,25 @@ pub struct NewSession {
     pub salt: [u8; 16],
     /// `jti` of the first `tokenId`.
     pub jti: [u8; 16],
+}
+
+/// Who signed a request: the key as it was when its signature was checked.
+#[derive(Clone, Debug)]
+pub struct Signer {
+    /// The key.
+    pub key: Arc<ApiKey>,
+}
+
+impl Signer {
+    /// Whether `stored`, of the same id, is still the key that signed: the same
+    /// secret, for the same user on the same device.
+    #[must_use]
+    pub fn fits(&self, stored: &ApiKey) -> bool {
+        let key = &self.key;
+        stored.sealed_secret == key.sealed_secret
+            && stored.user_name == key.user_name
+            && stored.device_name == key.device_name
+    }
 }
 
 /// A session was opened.
@@ -386,6 +405,34 @@ pub trait Store: Send + Sync + 'static {
         outcome: Outcome,
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<Duration>, StoreError>> + Send;
+
+    /// As [`Store::check`], for a signed request: it is an access of the session
+    /// that its key holds.
+    ///
+    /// # Errors
+    /// [`StoreError::Denied`]: the key, its user or its device is not active, or
+    /// it is another key by now. [`StoreError::NotLive`]: the key holds no live
+    /// session; [`Store::begin_signed`] opens one.
+    fn check_signed(
+        &self,
+        signer: &Signer,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Checked, StoreError>> + Send;
+
+    /// Opens the session that a key's signed requests go on in, under an id that
+    /// the caller has drawn. If the key holds a live one, that is answered and
+    /// nothing is opened: of many at once, one opens. Neither replaces the
+    /// session of a sale device nor counts for it.
+    ///
+    /// # Errors
+    /// [`StoreError::Denied`], as for [`Store::check_signed`].
+    fn begin_signed(
+        &self,
+        signer: Signer,
+        id: SessionId,
+        cause: Cause,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Session, StoreError>> + Send;
 
     /// Ends a live session; answers its last state (`_v` is not raised). Whose
     /// it is, and its version, are looked at in the step that ends it.

@@ -33,6 +33,8 @@ pub(crate) enum Action {
         touch: bool,
         token: Token,
     },
+    /// A request signed with a key; the first one opens a session.
+    Signed { key: usize },
     /// A look at a session.
     Find { session: usize },
     /// A session is ended under `If-Match`.
@@ -344,6 +346,7 @@ pub(crate) fn action() -> impl Strategy<Value = Action> {
         1 => session().prop_map(|session| Action::BeginAgain { session }),
         6 => (session(), prop::bool::weighted(0.9), token())
             .prop_map(|(session, touch, token)| Action::Check { session, touch, token }),
+        4 => key().prop_map(|key| Action::Signed { key }),
         5 => pass().prop_map(|millis| Action::Pass { millis }),
         1 => session().prop_map(|session| Action::Find { session }),
         2 => (session(), proptest::option::of(tag()), any::<bool>())

@@ -30,6 +30,7 @@ pub(crate) mod lockout;
 pub(crate) mod login;
 pub(crate) mod refresh;
 mod side;
+pub(crate) mod signed;
 pub(crate) mod sweep;
 pub(crate) mod twins;
 
@@ -92,6 +93,12 @@ macro_rules! on_store {
             listing::rows_follow_the_sort_keys_then_the_tie_break,
             listing::cursors_visit_every_row_once_in_every_order,
             listing::filters_are_all_put_to_every_row,
+            signed::the_requests_of_a_key_go_on_in_one_session,
+            signed::after_its_end_a_key_goes_on_under_another_id,
+            signed::a_till_holds_its_session_and_that_of_its_key,
+            signed::a_key_that_is_not_the_one_that_signed_lets_nobody_in,
+            signed::a_change_of_a_key_ends_its_session_with_the_reason,
+            signed::the_rights_of_a_signed_request_are_those_of_its_instant_cut_down,
             sweep::a_sweep_changes_no_answer,
             sweep::a_sweep_moves_at_most_what_it_is_told,
             sweep::a_sweep_says_when_the_next_is_due,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::edits::{as_change, as_precondition, stored_version};
 use super::history::{Action, Asker, Condition, Edit, Tag, Token, Typed};
+use super::key_id;
 use super::listing::after_row;
 use super::{
     DEVICES, USERS, at, device_name, ending, refresh_sha256, session_id, set_up, user_id, user_name,
@@ -17,7 +18,8 @@ use crate::model::{
 };
 use crate::ndata::{Query, SessionMember};
 use crate::store::{
-    Access, End, NewSession, Refresh, Scope, SessionPage, Store, StoreError, Swept, TokenState,
+    Access, End, NewSession, Refresh, Scope, SessionPage, Signer, Store, StoreError, Swept,
+    TokenState,
 };
 
 /// What a store answered, as far as it can be compared.
@@ -251,6 +253,7 @@ impl<S: Store> Side<S> {
                 swept.map_or_else(Answer::Failed, Answer::Swept)
             }
             Action::List { query, own, pages } => self.list(query, *own, *pages, now),
+            Action::Signed { key } => self.signed(*key, call),
             _ => Answer::Nothing,
         }
     }
@@ -361,6 +364,47 @@ impl<S: Store> Side<S> {
                     session: checked.session,
                     before: checked.before,
                     rights,
+                }
+            }
+            Err(error) => Answer::Failed(error),
+        }
+    }
+
+    /// A request signed with a key as it is stored. Answers what the access was,
+    /// in the session that it may have had to open.
+    fn signed(&mut self, key: usize, call: Call<'_>) -> Answer {
+        let Some(key) = self.directory().api_key(key_id(key)).cloned() else {
+            return Answer::Nothing;
+        };
+        let signer = Signer { key };
+        let mut checked = self
+            .runtime
+            .block_on(self.store().check_signed(&signer, call.now));
+        if matches!(checked, Err(StoreError::NotLive(_))) {
+            let new = self.new_session(0, DEVICES[0].0, Typed::Nothing, call.step);
+            let (id, cause) = (new.id, Cause::server());
+            self.begun.push(NewSession {
+                user_name: signer.key.user_name.clone(),
+                ..new
+            });
+            let begin = self
+                .store()
+                .begin_signed(signer.clone(), id, cause, call.now);
+            match self.runtime.block_on(begin) {
+                Ok(session) => self.note(&session, true),
+                Err(error) => return Answer::Failed(error),
+            }
+            checked = self
+                .runtime
+                .block_on(self.store().check_signed(&signer, call.now));
+        }
+        match checked {
+            Ok(checked) => {
+                self.note(&checked.session, true);
+                Answer::Checked {
+                    session: checked.session,
+                    before: checked.before,
+                    rights: checked.principal.map(|principal| principal.rights.clone()),
                 }
             }
             Err(error) => Answer::Failed(error),

@@ -9,17 +9,19 @@
 //! ended           ended at in ms, big-endian, sign flipped (8) | id (32)
 //! lockouts        head of the SHA-256 of a user name (16)
 //! meta            "head" | "fence/" number (8, big-endian) | "value/" name
+//!                 "signed/" API key (12)
 //! ```
 //!
 //! Names hold no control character, so a NUL ends one without doubt, and the
 //! id behind it makes every index key unique.
 
-use crate::model::{SessionId, Timestamp, UserName};
+use crate::model::{ApiKeyId, SessionId, Timestamp, UserName};
 
 /// The key of the head in `meta`.
 pub const HEAD: &[u8] = b"head";
 const FENCE: &[u8] = b"fence/";
 const VALUE: &[u8] = b"value/";
+const SIGNED: &[u8] = b"signed/";
 /// Milliseconds in front of a key.
 const INSTANT_BYTES: usize = 8;
 
@@ -73,6 +75,8 @@ pub enum Meta<'a> {
     Fence(u64),
     /// A named value.
     Value(&'a str),
+    /// Which session the requests signed with a key go on in.
+    Signed(ApiKeyId),
 }
 
 /// The key of a fence.
@@ -85,6 +89,11 @@ pub fn value(name: &str) -> Vec<u8> {
     [VALUE, name.as_bytes()].concat()
 }
 
+/// The key of the session of an API key.
+pub fn signed(key: ApiKeyId) -> Vec<u8> {
+    [SIGNED, key.as_bytes()].concat()
+}
+
 /// Reads a key of `meta`.
 pub fn parse_meta(key: &[u8]) -> Option<Meta<'_>> {
     if key == HEAD {
@@ -92,6 +101,9 @@ pub fn parse_meta(key: &[u8]) -> Option<Meta<'_>> {
     }
     if let Some(number) = key.strip_prefix(FENCE) {
         return Some(Meta::Fence(u64::from_be_bytes(number.try_into().ok()?)));
+    }
+    if let Some(id) = key.strip_prefix(SIGNED) {
+        return Some(Meta::Signed(ApiKeyId::from_bytes(id.try_into().ok()?)));
     }
     let name = key.strip_prefix(VALUE)?;
     Some(Meta::Value(std::str::from_utf8(name).ok()?))
@@ -119,6 +131,9 @@ mod tests {
         assert_eq!(parse_meta(HEAD), Some(Meta::Head));
         assert_eq!(parse_meta(&fence(7)), Some(Meta::Fence(7)));
         assert_eq!(parse_meta(&value("head")), Some(Meta::Value("head")));
+        let id = ApiKeyId::draw();
+        assert_eq!(parse_meta(&signed(id)), Some(Meta::Signed(id)));
+        assert_eq!(parse_meta(b"signed/short"), None);
         assert_eq!(parse_meta(b"other"), None);
     }
 

@@ -15,6 +15,7 @@ pub mod record;
 mod room;
 mod shared;
 mod side;
+mod signed;
 mod store;
 pub mod table;
 #[cfg(test)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::model::{
-    Attempt, Cause, DeviceName, DirectoryChange, EndReason, Origin, Outcome, Precondition,
-    Resource, Session, SessionId, Timestamp,
+    ApiKeyId, Attempt, Cause, DeviceName, DirectoryChange, EndReason, Origin, Outcome,
+    Precondition, Resource, Session, SessionId, Timestamp,
 };
-use crate::store::{Begun, End, NewSession, Refresh, Refreshed, StoreError, Swept};
+use crate::store::{Begun, End, NewSession, Refresh, Refreshed, Signer, StoreError, Swept};
 
 /// Where the answer goes. The caller may have left; the operation is carried
 /// out all the same.
@@ -22,6 +22,8 @@ pub enum Op {
     Begin(Box<Begin>, Reply<Begun>),
     /// Count an attempt that opens no session.
     Count(Box<Attempt>, Outcome, Timestamp, Reply<Option<Duration>>),
+    /// Open the session of an API key, unless it holds a live one.
+    BeginSigned(Box<BeginSigned>, Reply<Session>),
     /// End a session.
     End(Box<End>, Timestamp, Reply<Session>),
     /// Exchange a refresh token.
@@ -53,6 +55,17 @@ pub struct Begin {
     pub new: NewSession,
     /// For whom.
     pub cause: Cause,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// The session of an API key, to be opened.
+#[derive(Debug)]
+pub struct BeginSigned {
+    /// Whose.
+    pub signer: Signer,
+    /// Under which id.
+    pub id: SessionId,
     /// When.
     pub now: Timestamp,
 }
@@ -90,6 +103,8 @@ pub struct Touched {
     pub sessions: Vec<SessionId>,
     /// The sale device whose only session it opens.
     pub sale_device: Option<DeviceName>,
+    /// The API key whose only session it opens.
+    pub api_key: Option<ApiKeyId>,
     /// It goes alone: it changes users, devices or roles, or many sessions.
     pub alone: bool,
 }
@@ -99,6 +114,7 @@ pub struct Touched {
 pub struct Taken {
     sessions: hashbrown::HashSet<SessionId, foldhash::fast::RandomState>,
     sale_devices: Vec<DeviceName>,
+    api_keys: Vec<ApiKeyId>,
     operations: usize,
     alone: bool,
 }
@@ -112,7 +128,10 @@ impl Taken {
             || touched
                 .sale_device
                 .as_ref()
-                .is_some_and(|name| self.sale_devices.contains(name));
+                .is_some_and(|name| self.sale_devices.contains(name))
+            || touched
+                .api_key
+                .is_some_and(|key| self.api_keys.contains(&key));
         if clash {
             return false;
         }
@@ -120,6 +139,7 @@ impl Taken {
         self.alone = touched.alone;
         self.sessions.extend(&touched.sessions);
         self.sale_devices.extend(touched.sale_device.clone());
+        self.api_keys.extend(touched.api_key);
         true
     }
 
@@ -135,7 +155,7 @@ impl Op {
         match self {
             Self::Begin(_, reply) => drop(reply.send(Err(error))),
             Self::Count(_, _, _, reply) => drop(reply.send(Err(error))),
-            Self::End(_, _, reply) => drop(reply.send(Err(error))),
+            Self::End(_, _, reply) | Self::BeginSigned(_, reply) => drop(reply.send(Err(error))),
             Self::Refresh(_, reply) => drop(reply.send(Err(error))),
             Self::Change(_, reply) => drop(reply.send(Err(error))),
             Self::Sweep(_, _, reply) => drop(reply.send(Err(error))),

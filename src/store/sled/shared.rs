@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::lockouts::Lockouts;
+use super::signed::SignedSessions;
 use super::table::Table;
 use super::view::View;
 use crate::store::Rules;
@@ -16,8 +17,10 @@ use crate::store::Rules;
 pub struct Shared {
     /// The sessions: the one place that decides whether one is live.
     pub table: Table,
-    /// Users, devices, roles.
+    /// Users, devices, roles, API keys.
     pub view: View,
+    /// Which session the requests signed with each key go on in.
+    pub signed: SignedSessions,
     /// The rules.
     pub rules: Rules,
     /// Who may not try a password again yet.

@@ -24,12 +24,12 @@ use super::view::View;
 use super::writer::{Writer, lag};
 use crate::model::{
     Attempt, Cause, Directory, DirectoryChange, EndReason, Origin, Outcome, Precondition, Resource,
-    Session, SessionId, Timestamp,
+    Session, SessionId, Timestamp, Version,
 };
 use crate::ndata::{Query, SessionMember};
 use crate::store::{
-    Access, Begun, Checked, End, NewSession, Refresh, Refreshed, Rules, Scope, SessionPage, Store,
-    StoreError, StoreHealth, Swept, TokenState,
+    Access, Begun, Checked, End, NewSession, Refresh, Refreshed, Rules, Scope, SessionPage, Signer,
+    Store, StoreError, StoreHealth, Swept, TokenState,
 };
 
 /// Operations that may wait for the writer; more are refused as busy.
@@ -113,6 +113,7 @@ impl SledStore {
             directory,
             fences,
             meta,
+            signed,
             notices,
             installation,
         } = loaded;
@@ -144,6 +145,7 @@ impl SledStore {
         let shared = Arc::new(Shared {
             table,
             view: View::new(directory),
+            signed: signed.into_iter().collect(),
             rules,
             lockouts: Mutex::new(lockouts),
             pulse,
@@ -255,6 +257,28 @@ impl SledStore {
             .filter(|silent| *silent >= STALLED_AFTER)
     }
 
+    /// Counts an access; the session after it and its version before.
+    async fn access(
+        &self,
+        access: Access,
+        now: Timestamp,
+    ) -> Result<(Session, Version), StoreError> {
+        let mut can_write = !self.shared.pulse.read_only();
+        loop {
+            match self.shared.table.check(&access, now, can_write) {
+                CheckOutcome::Live { session, before } => return Ok((session, before)),
+                CheckOutcome::NotLive => return Err(self.not_live(access.id, now)),
+                CheckOutcome::MustWrite => {
+                    // Checks go on while nothing can be written, also while the
+                    // store stops: asked again, memory answers.
+                    // Boxed: rare, and as large as all the rest.
+                    let written = Box::pin(self.submit(|reply| Op::Write(access.id, reply))).await;
+                    can_write = written.is_ok();
+                }
+            }
+        }
+    }
+
     fn not_live(&self, id: SessionId, now: Timestamp) -> StoreError {
         StoreError::NotLive(self.shared.table.reason(id, now))
     }
@@ -268,32 +292,48 @@ impl Drop for SledStore {
 
 impl Store for SledStore {
     async fn check(&self, access: Access, now: Timestamp) -> Result<Checked, StoreError> {
-        let table = &self.shared.table;
-        let mut can_write = !self.shared.pulse.read_only();
-        loop {
-            match table.check(&access, now, can_write) {
-                CheckOutcome::Live { session, before } => {
-                    let identity = &session.identity;
-                    let principal = self
-                        .shared
-                        .view
-                        .principal(&identity.user_name, &identity.device_name);
-                    return Ok(Checked {
-                        session,
-                        before,
-                        principal,
-                    });
-                }
-                CheckOutcome::NotLive => return Err(self.not_live(access.id, now)),
-                CheckOutcome::MustWrite => {
-                    // Checks go on while nothing can be written, also while the
-                    // store stops: asked again, memory answers.
-                    // Boxed: rare, and as large as all the rest.
-                    let written = Box::pin(self.submit(|reply| Op::Write(access.id, reply))).await;
-                    can_write = written.is_ok();
-                }
-            }
-        }
+        let (session, before) = self.access(access, now).await?;
+        let identity = &session.identity;
+        let principal = self
+            .shared
+            .view
+            .principal(&identity.user_name, &identity.device_name);
+        Ok(Checked {
+            session,
+            before,
+            principal,
+        })
+    }
+
+    async fn check_signed(&self, signer: &Signer, now: Timestamp) -> Result<Checked, StoreError> {
+        let principal = self.shared.view.signer(signer).ok_or(StoreError::Denied)?;
+        let held = self.shared.signed.of(signer.key.id);
+        let access = Access {
+            id: held.ok_or(StoreError::NotLive(None))?,
+            jti_head: None,
+            touch: true,
+        };
+        let (session, before) = match self.access(access, now).await {
+            // Why the last one is over is of no use to who opens the next.
+            Err(StoreError::NotLive(_)) => return Err(StoreError::NotLive(None)),
+            accessed => accessed?,
+        };
+        Ok(Checked {
+            session,
+            before,
+            principal: Some(principal),
+        })
+    }
+
+    async fn begin_signed(
+        &self,
+        signer: Signer,
+        id: SessionId,
+        _: Cause,
+        now: Timestamp,
+    ) -> Result<Session, StoreError> {
+        let begin = Box::new(op::BeginSigned { signer, id, now });
+        self.submit(|reply| Op::BeginSigned(begin, reply)).await
     }
 
     async fn find(&self, id: SessionId, scope: &Scope, now: Timestamp) -> Option<Session> {

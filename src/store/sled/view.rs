@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 use parking_lot::RwLock;
 
-use crate::model::{DeviceName, Directory, Principal, UserName};
+use crate::model::{ApiKeyId, DeviceName, Directory, Principal, UserName};
+use crate::store::Signer;
 
 /// The directory in force. Readers see one state or the next, never a mixture.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ struct State {
     /// What was looked up in `directory`. Filled and emptied under the same
     /// lock that replaces it, so no entry outlives the snapshot it came from.
     principals: HashTable<Seat>,
+    /// As `principals`, for whom keys stand: one entry a key at most.
+    signers: HashMap<ApiKeyId, Arc<Principal>, foldhash::fast::RandomState>,
 }
 
 #[derive(Debug)]
@@ -39,6 +42,7 @@ impl View {
         let state = State {
             directory: Arc::new(directory),
             principals: HashTable::new(),
+            signers: HashMap::default(),
         };
         Self {
             state: RwLock::new(state),
@@ -56,6 +60,7 @@ impl View {
         let mut state = self.state.write();
         state.directory = Arc::new(directory);
         state.principals.clear();
+        state.signers.clear();
     }
 
     /// The user on the device with the rights of this instant; `None` when
@@ -82,6 +87,27 @@ impl View {
             state.principals.insert_unique(hash, seat, rehash);
         }
         principal
+    }
+
+    /// Whom the signer stands for at this instant; `None` when the key, its
+    /// user or its device is not there or not active, or when the key has
+    /// another secret.
+    pub fn signer(&self, signer: &Signer) -> Option<Arc<Principal>> {
+        let id = signer.key.id;
+        let state = self.state.read();
+        let key = state.directory.api_key(id).filter(|key| signer.fits(key))?;
+        if let Some(principal) = state.signers.get(&id) {
+            return Some(Arc::clone(principal));
+        }
+        let principal = Arc::new(state.directory.signer(key)?);
+        let directory = Arc::clone(&state.directory);
+        drop(state);
+        let mut state = self.state.write();
+        // Another directory may be in force by now; then this one is not kept.
+        if Arc::ptr_eq(&directory, &state.directory) {
+            state.signers.insert(id, Arc::clone(&principal));
+        }
+        Some(principal)
     }
 
     fn hash(&self, user: &UserName, device: &DeviceName) -> u64 {

@@ -182,6 +182,7 @@ impl<D: Disk> Writer<D> {
             | Op::Sweep(now, ..)
             | Op::MarkClock { now, .. } => *now,
             Op::Begin(begin, _) => begin.now,
+            Op::BeginSigned(begin, _) => begin.now,
             Op::Refresh(exchange, _) => exchange.now,
             Op::Change(change, _) => change.now,
             Op::Write(..) | Op::PutMeta(..) => return,

@@ -1,5 +1,6 @@
 //! A change of the directory, with the sessions that it ends.
 
+use super::end::stage_end;
 use super::fence::put_up;
 use super::lockout::stage_unlock;
 use super::{Verdict, answer};
@@ -34,10 +35,24 @@ pub(super) fn change_directory(
     batch.rewrite_base(&directory);
     let DirectoryDecision {
         ends,
+        key_ends,
+        removed_api_keys,
         resource,
         created,
         ..
     } = decision;
+    // A key holds one session at most: it ends in this very group.
+    let mut of_keys = Vec::new();
+    for ended in key_ends {
+        let held = shared.signed.of(ended.key);
+        of_keys.extend(held.and_then(|id| {
+            let (by, now) = (&change.cause.by, change.now);
+            stage_end(id, ended.reason, by, now, shared, batch)
+        }));
+    }
+    for key in &removed_api_keys {
+        batch.remove_signed(*key);
+    }
     let fence = (!ends.is_empty()).then(|| Fence {
         number: batch.commit(),
         ends,
@@ -48,8 +63,14 @@ pub(super) fn change_directory(
         batch.put_fence(fence);
     }
     Verdict::Write(Box::new(move |shared, durable| {
+        for ended in of_keys {
+            ended.apply(shared);
+        }
         if durable {
             shared.view.replace(directory);
+            for key in removed_api_keys {
+                shared.signed.forget(key);
+            }
         }
         let fenced = fence.map(|fence| put_up(fence, shared));
         let _ = reply.send(

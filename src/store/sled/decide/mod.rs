@@ -14,6 +14,7 @@ mod end;
 mod fence;
 mod lockout;
 mod refresh;
+mod signed;
 mod write;
 
 pub use end::stage_archive;
@@ -62,9 +63,10 @@ pub fn touched(op: &Op, shared: &Shared) -> Touched {
             Touched {
                 sessions,
                 sale_device: Some(new.device_name.clone()),
-                alone: false,
+                ..Touched::default()
             }
         }
+        Op::BeginSigned(begin, _) => signed::touched(begin, shared),
         Op::End(end, ..) => one(end.id),
         Op::Refresh(exchange, _) => one(exchange.refresh.id),
         Op::Write(id, _) => one(*id),
@@ -80,6 +82,7 @@ pub fn decide(op: Op, shared: &Shared, batch: &mut Batch) -> Verdict {
         Op::Count(attempt, outcome, now, reply) => {
             lockout::count(&attempt, outcome, now, reply, shared, batch)
         }
+        Op::BeginSigned(wanted, reply) => signed::begin(*wanted, reply, shared, batch),
         Op::End(end, now, reply) => end::end_one(&end, now, reply, shared, batch),
         Op::Refresh(wanted, reply) => refresh::exchange(&wanted, reply, shared, batch),
         Op::Change(change, reply) => change::change_directory(*change, reply, shared, batch),

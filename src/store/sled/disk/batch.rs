@@ -285,6 +285,17 @@ impl Batch {
         self.put(keys::value(name), codec::encode(&value));
     }
 
+    /// Notes which session the requests signed with a key go on in.
+    pub fn put_signed(&mut self, key: ApiKeyId, session: SessionId) {
+        let id: &[u8] = session.as_bytes();
+        self.put(keys::signed(key), codec::encode(&id));
+    }
+
+    /// Forgets the session of a key.
+    pub fn remove_signed(&mut self, key: ApiKeyId) {
+        self.remove(&keys::signed(key));
+    }
+
     /// Removes a named value.
     pub fn remove_meta(&mut self, name: &str) {
         self.remove(&keys::value(name));

@@ -15,7 +15,7 @@ use super::disk::{Batch, Disk, Head, SledDisk};
 use super::fence::Fence;
 use super::record::Records;
 use super::side::{Seen, Side};
-use crate::model::{Directory, EndReason, NameKey, SessionId, Timestamp, UserLock};
+use crate::model::{ApiKeyId, Directory, EndReason, NameKey, SessionId, Timestamp, UserLock};
 
 mod error;
 mod quarantine;
@@ -46,6 +46,8 @@ pub struct Loaded {
     pub fences: Vec<Fence>,
     /// Small named values.
     pub meta: BTreeMap<String, Vec<u8>>,
+    /// Which session the requests signed with each key go on in.
+    pub signed: Vec<(ApiKeyId, SessionId)>,
     /// What an operator should know.
     pub notices: Vec<Notice>,
     /// The installation's name for itself.
@@ -205,6 +207,7 @@ impl Opening {
             directory: contents.directory,
             fences: contents.fences,
             meta: contents.meta,
+            signed: contents.signed,
             notices: self.notices,
         })
     }
@@ -315,6 +318,7 @@ impl Opening {
             directory,
             fences: Vec::new(),
             meta,
+            signed: Vec::new(),
             notices: self.notices,
             installation: base.installation,
         })

@@ -38,6 +38,8 @@ pub struct Contents {
     pub fences: Vec<Fence>,
     /// Named values.
     pub meta: BTreeMap<String, Vec<u8>>,
+    /// Which session the requests signed with each key go on in.
+    pub signed: Vec<(ApiKeyId, SessionId)>,
     found: Found,
 }
 
@@ -173,6 +175,7 @@ fn records(trees: &Trees) -> Result<Contents, Unreadable> {
         directory,
         fences: meta.fences,
         meta: meta.values,
+        signed: meta.signed,
         found,
     })
 }
@@ -181,6 +184,7 @@ struct MetaTree {
     head: Option<Head>,
     fences: Vec<Fence>,
     values: BTreeMap<String, Vec<u8>>,
+    signed: Vec<(ApiKeyId, SessionId)>,
     digest: Digest,
 }
 
@@ -191,6 +195,7 @@ fn meta(trees: &Trees, names: &mut Names) -> Result<MetaTree, Unreadable> {
         head: None,
         fences: Vec::new(),
         values: BTreeMap::new(),
+        signed: Vec::new(),
         digest: Digest::default(),
     };
     for entry in &trees.meta {
@@ -204,6 +209,11 @@ fn meta(trees: &Trees, names: &mut Names) -> Result<MetaTree, Unreadable> {
             Some(Meta::Value(name)) => {
                 let bytes: &[u8] = codec::decode(&value)?;
                 read.values.insert(name.to_owned(), bytes.to_vec());
+            }
+            Some(Meta::Signed(api_key)) => {
+                let id = SessionId::from_bytes(codec::decode(&value)?);
+                let bad = |_| Unreadable::Damaged("the session of an API key is no id".to_owned());
+                read.signed.push((api_key, id.map_err(bad)?));
             }
             None => return Err(Unreadable::Damaged("an unknown key in meta".to_owned())),
         }

@@ -48,7 +48,7 @@ pub(super) struct State {
     pub(super) user: NameId,
     pub(super) device: NameId,
     pub(super) env: Env,
-    authentication_type: AuthenticationType,
+    pub(super) authentication_type: AuthenticationType,
     started_at: Timestamp,
     pub(super) expires_at: Timestamp,
     /// Never above `ceiling`.

@@ -14,7 +14,9 @@ use foldhash::quality::RandomState;
 use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
 
-use crate::model::{DeviceName, EndReason, Ends, Session, SessionId, Timestamp, UserName};
+use crate::model::{
+    AuthenticationType, DeviceName, EndReason, Ends, Session, SessionId, Timestamp, UserName,
+};
 use crate::model::{Identity, Subject, Version};
 use crate::store::Rules;
 use counted_set::CountedSet;
@@ -151,9 +153,17 @@ impl Table {
         self.order.read().by_start.len()
     }
 
-    /// The sessions in the table on a device, those whose time is over included.
+    /// The sessions in the table that people opened on a device, those whose
+    /// time is over included: what the rule of sale devices is about. Signed
+    /// requests stand beside the till's one session.
     pub fn on_device(&self, name: &DeviceName) -> Vec<SessionId> {
-        self.some_ids(|orders| self.device_slots(orders, name))
+        let signed =
+            |entry: &Entry| entry.state.lock().authentication_type == AuthenticationType::Nws4;
+        self.some_ids(|orders| {
+            let mut slots = self.device_slots(orders, name);
+            slots.retain(|slot| !self.at(*slot, signed));
+            slots
+        })
     }
 
     /// The sessions in the table of a subject, those whose time is over
