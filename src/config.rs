@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ pub struct Config {
     pub query: QueryConfig,
     /// Connections and answers.
     pub http: HttpConfig,
+    /// Requests signed with API keys.
+    pub nws4: Nws4Config,
     /// Passwords and their hashing.
     pub password: PasswordConfig,
     /// What failed logins come to.
@@ -127,8 +129,21 @@ pub enum UnknownMembers {
     Ignore,
 }
 
-/// `[http]`
+/// `[nws4]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nws4Config {
+    /// How far the time of a signature may be away from now, in all.
+    pub window: Duration,
+    /// Demand what every known client does, though the scheme does not.
+    pub strict: bool,
+    /// Whether others see the sessions of API keys.
+    pub visible_sessions: bool,
+    /// Whether `X-Forwarded-Host` of trusted proxies counts.
+    pub forwarded_host: bool,
+}
+
+/// `[http]`
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpConfig {
     /// Connections at once.
     pub connections_max: usize,
@@ -146,6 +161,8 @@ pub struct HttpConfig {
     pub drain_max: Duration,
     /// The language of answers when the request does not prefer one.
     pub language: Language,
+    /// Whose forwarded headers are believed.
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 /// A language that answers are written in.

@@ -7,6 +7,7 @@ use super::args::Serve;
 use super::exit::{Exit, Failure};
 use crate::auth::installation::InstallationKey;
 use crate::auth::memory::Bearer;
+use crate::auth::nws4::{self, Window};
 use crate::auth::password;
 use crate::auth::pool::HashPool;
 use crate::auth::setup_code::SetUpCode;
@@ -16,7 +17,7 @@ use crate::config::{Config, Language, UnknownMembers};
 use crate::http;
 use crate::ndata;
 use crate::server;
-use crate::service::{App, Policy, SetUpGate, sweep::SweeperState};
+use crate::service::{App, Policy, SetUpGate, SignedDoor, sweep::SweeperState};
 use crate::store::Store;
 use crate::store::sled::{OpenError, Opened, SledStore};
 
@@ -79,10 +80,17 @@ pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> 
         password_chars_min: config.password_chars_min(),
         dummy_hash,
         session_access: config.sessions.access,
+        signed_sessions_visible: config.nws4.visible_sessions,
+    };
+    let window = Window::of_seconds(config.nws4.window.as_secs());
+    let signing = nws4::Rules {
+        window: window.expect("the option was read within these bounds"),
+        strict: config.nws4.strict,
     };
     let app = App {
         store,
         bearer,
+        signed: SignedDoor::new(signing, clock.now()),
         installation_key: key,
         hashing,
         clock,
@@ -130,6 +138,10 @@ pub fn settings(config: &Config) -> http::Settings {
             Language::Slovak => http::Language::Slovak,
         },
         query: query_limits(config),
+        forwarded_host: http::ForwardedHost {
+            is_on: config.nws4.forwarded_host,
+            proxies: config.http.trusted_proxies.clone(),
+        },
         log_requests: config.log.requests,
     }
 }

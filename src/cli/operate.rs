@@ -246,9 +246,9 @@ pub fn service_failure(error: ServiceError) -> Failure {
             Failure::new(Exit::Refused, said.join("; "))
         }
         ServiceError::Forbidden(sentence) => Failure::new(Exit::Refused, sentence),
-        ServiceError::NotFound | ServiceError::Unauthenticated { .. } => {
-            because(Exit::NoInput, "there is no such thing")
-        }
+        ServiceError::NotFound
+        | ServiceError::Unauthenticated { .. }
+        | ServiceError::Signature { .. } => because(Exit::NoInput, "there is no such thing"),
         ServiceError::VersionMismatch(_) | ServiceError::PreconditionFailed(_) => because(
             Exit::Temporary,
             "somebody else changed it just now; try again",

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Config, HttpConfig, Language, LogConfig, LogFormat, PasswordConfig, PerEnv, QueryConfig,
-    SessionsConfig, UnknownMembers, beside,
+    Config, HttpConfig, Language, LogConfig, LogFormat, Nws4Config, PasswordConfig, PerEnv,
+    QueryConfig, SessionsConfig, UnknownMembers, beside,
 };
 use crate::auth::password::HashParams;
 use crate::model::{LockoutRules, SessionAccess};
@@ -25,6 +25,7 @@ impl Default for Config {
             sessions: SessionsConfig::default(),
             query: QueryConfig::default(),
             http: HttpConfig::default(),
+            nws4: Nws4Config::default(),
             password: PasswordConfig::default(),
             lockout: LockoutRules::default(),
             log: LogConfig::default(),
@@ -70,6 +71,18 @@ impl Default for HttpConfig {
             write_timeout: 30 * SECOND,
             drain_max: 10 * SECOND,
             language: Language::English,
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+impl Default for Nws4Config {
+    fn default() -> Self {
+        Self {
+            window: 300 * SECOND,
+            strict: true,
+            visible_sessions: true,
+            forwarded_host: false,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! shown. The environment's names, the sample file and `config show` all come
 //! from this table, so none of them can miss an option.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::value::{duration, duration_or_off, number, quoted, spell, word, word_for};
 use super::{Config, Language, LogFormat, UnknownMembers};
+use crate::auth::nws4::Window;
 use crate::auth::password::{HashParams, ITERATIONS_MAX, MEMORY_KIB_MAX, MEMORY_KIB_MIN};
 use crate::model::{Env, SessionAccess};
 
@@ -118,6 +119,27 @@ const IDLE: &str = "sessions.idle.default";
 fn put<T>(slot: &mut T, value: Result<T, String>) -> Result<(), String> {
     *slot = value?;
     Ok(())
+}
+
+fn window(text: &str) -> Result<Duration, String> {
+    let window = duration(text, SECOND)?;
+    let fits = Window::of_seconds(window.as_secs()).is_some() && window.subsec_nanos() == 0;
+    let wrong = "must be whole seconds, at most 1h; write 5m or 10m";
+    fits.then_some(window).ok_or_else(|| wrong.to_owned())
+}
+
+fn addresses(text: &str) -> Result<Vec<IpAddr>, String> {
+    let wrong = "is not a list of addresses; write them as 10.0.0.1, fd00::1";
+    let pieces = text.split(',').map(str::trim);
+    let read = pieces.filter(|piece| !piece.is_empty()).map(str::parse);
+    read.map(|address| address.map(|address: IpAddr| address.to_canonical()))
+        .collect::<Result<_, _>>()
+        .map_err(|_| wrong.to_owned())
+}
+
+fn spell_addresses(addresses: &[IpAddr]) -> String {
+    let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    texts.join(", ")
 }
 
 fn lifetime(text: &str) -> Result<Duration, String> {
@@ -385,6 +407,36 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
         "The language of answers when a request prefers none: en-GB or sk-SK.",
         |c, t| put(&mut c.http.language, word(t, LANGUAGES)),
         |c| quoted(c.http.language.tag()),
+    ),
+    ConfigOption::new(
+        "http.trusted_proxies",
+        "Addresses of the proxies in front of this server, separated by commas.\nOnly their forwarded headers are believed, and each only where it is\nswitched on.",
+        |c, t| put(&mut c.http.trusted_proxies, addresses(t)),
+        |c| quoted(spell_addresses(&c.http.trusted_proxies)),
+    ),
+    ConfigOption::new(
+        "nws4.window",
+        "How far the time of a signed request may be away from the server's: half\nof it on each side. At most 1h; 10m suits .NET clients up to 4.2.",
+        |c, t| put(&mut c.nws4.window, window(t)),
+        |c| time(c.nws4.window),
+    ),
+    ConfigOption::new(
+        "nws4.strict",
+        "Whether signed requests must have signed the host, and must not contradict\ntheir own x-nd-date. Every known client does so.",
+        |c, t| put(&mut c.nws4.strict, word(t, SWITCH)),
+        |c| c.nws4.strict.to_string(),
+    ),
+    ConfigOption::new(
+        "nws4.visible_sessions",
+        "Whether the sessions of API keys are listed for, found and ended by others.",
+        |c, t| put(&mut c.nws4.visible_sessions, word(t, SWITCH)),
+        |c| c.nws4.visible_sessions.to_string(),
+    ),
+    ConfigOption::new(
+        "nws4.forwarded_host",
+        "Whether X-Forwarded-Host stands for Host when a signature is checked, for\nclients that sign the address of a tunnel. From http.trusted_proxies only.",
+        |c, t| put(&mut c.nws4.forwarded_host, word(t, SWITCH)),
+        |c| c.nws4.forwarded_host.to_string(),
     ),
     ConfigOption::new(
         "password.argon2_memory_kib",

@@ -20,7 +20,11 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 pub const BODY_DEPTH_MAX: usize = 32;
 
 /// The bytes of a request's body as they arrive.
-pub(super) struct Body(Pin<Box<dyn Chunks>>);
+pub(super) struct Body {
+    stream: Pin<Box<dyn Chunks>>,
+    /// All of them, once somebody had to see them before the handler.
+    held: Option<Vec<u8>>,
+}
 
 /// A stream of bytes whose type has no name outside warp.
 trait Chunks: Send + Sync {
@@ -50,11 +54,29 @@ impl Body {
         S: Stream<Item = Result<B, warp::Error>> + Send + Sync + 'static,
         B: Buf,
     {
-        Self(Box::pin(stream))
+        Self {
+            stream: Box::pin(stream),
+            held: None,
+        }
+    }
+
+    /// Reads the whole body and holds it for whoever asks.
+    pub(super) async fn hold(
+        &mut self,
+        headers: &HeaderMap,
+        deadline: Duration,
+    ) -> Result<(), ApiError> {
+        self.held = Some(self.bytes(headers, deadline).await?);
+        Ok(())
+    }
+
+    /// What [`Body::hold`] has read.
+    pub(super) fn held(&self) -> &[u8] {
+        self.held.as_deref().unwrap_or_default()
     }
 
     async fn next(&mut self) -> Option<Result<Bytes, ()>> {
-        std::future::poll_fn(|cx| self.0.as_mut().poll_chunk(cx)).await
+        std::future::poll_fn(|cx| self.stream.as_mut().poll_chunk(cx)).await
     }
 
     /// Reads the body as JSON, as its headers must say it is.
@@ -64,12 +86,23 @@ impl Body {
         deadline: Duration,
     ) -> Result<Node, ApiError> {
         look_at_type(headers)?;
+        let bytes = match self.held.take() {
+            Some(bytes) => bytes,
+            None => self.bytes(headers, deadline).await?,
+        };
+        Node::parse(&bytes, BODY_DEPTH_MAX).map_err(|_| json_error(&bytes))
+    }
+
+    async fn bytes(
+        &mut self,
+        headers: &HeaderMap,
+        deadline: Duration,
+    ) -> Result<Vec<u8>, ApiError> {
         if declared_length(headers).is_some_and(|length| length > BODY_BYTES_MAX as u64) {
             return Err(ApiError::BodyTooLarge);
         }
         let read = tokio::time::timeout(deadline, self.read());
-        let bytes = read.await.map_err(|_| ApiError::TooSlow)??;
-        Node::parse(&bytes, BODY_DEPTH_MAX).map_err(|_| json_error(&bytes))
+        read.await.map_err(|_| ApiError::TooSlow)?
     }
 
     async fn read(&mut self) -> Result<Vec<u8>, ApiError> {

@@ -3,7 +3,7 @@
 //!
 //! The filter looks only at what it needs, copies nothing, and leaves every
 //! request with something unusual about it (another method, another path, no
-//! credentials, `If-None-Match`, an `Accept` without JSON) to the general
+//! credentials, a signature, `If-None-Match`, an `Accept` without JSON) to the general
 //! table, whose handler gives the same answers. Such a request has not been
 //! counted as an access yet, so it is counted once.
 
@@ -18,6 +18,7 @@ use warp::{Filter, Rejection};
 
 use super::caught::caught;
 use super::{ApiError, Language, Shared, request, wire};
+use crate::auth::nws4;
 use crate::model::{Session, SessionId};
 use crate::service::Reach;
 use crate::store::Store;
@@ -36,7 +37,7 @@ pub(super) fn filter<S: Store>(
     };
     warp::get()
         .and(warp::path::full().and_then(asked))
-        .and(warp::header::value("authorization"))
+        .and(warp::header::value("authorization").and_then(unsigned))
         .and(warp::header::optional::<Preferred>("accept-language"))
         .and(usual())
         .then(move |asked, authorization, preferred: Option<Preferred>| {
@@ -48,6 +49,15 @@ pub(super) fn filter<S: Store>(
                 preferred.and_then(|preferred| preferred.0),
             )
         })
+}
+
+/// A signature covers more than the hot route looks at.
+fn unsigned(value: HeaderValue) -> impl Future<Output = Result<HeaderValue, Rejection>> {
+    std::future::ready(if nws4::is_presented(value.as_bytes()) {
+        Err(warp::reject::not_found())
+    } else {
+        Ok(value)
+    })
 }
 
 /// Which session, under which path as received.

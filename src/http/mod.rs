@@ -48,6 +48,7 @@ pub mod resource;
 mod roles;
 mod sessions;
 mod set_up;
+mod signed;
 #[cfg(test)]
 pub(crate) mod testing;
 mod users;
@@ -55,6 +56,7 @@ pub mod wire;
 
 pub use self::devices::input as device_input;
 pub use self::roles::input as role_input;
+pub use self::signed::ForwardedHost;
 pub use self::users::input as user_input;
 
 /// What the configuration decides for HTTP.
@@ -64,6 +66,8 @@ pub struct Settings {
     pub default_language: Language,
     /// Limits of list queries.
     pub query: ndata::Limits,
+    /// Whose `X-Forwarded-Host` counts for signed requests.
+    pub forwarded_host: ForwardedHost,
     /// Write one log line for each request, the hot route aside.
     pub log_requests: bool,
 }
@@ -265,6 +269,13 @@ async fn handle<S: Store>(
     if !watched && !request::takes_json(&request.headers) {
         return Err(ApiError::NotAcceptable);
     }
+    if signed::is_signed(request) {
+        // Its signature covers the body, and must hold before anything is done.
+        request
+            .body
+            .hold(&request.headers, request.peer.body_timeout)
+            .await?;
+    }
     dispatch(shared, place, allow, request).await
 }
 
@@ -367,6 +378,7 @@ fn everything<S: Store>(
         .then(move |method, path: FullPath, query, headers, body| {
             let path = path.as_str().to_owned();
             let known = OnceLock::new();
+            let believes_host = shared.settings.forwarded_host.trusts(peer.address.ip());
             let request = Request {
                 method,
                 path,
@@ -374,6 +386,7 @@ fn everything<S: Store>(
                 headers,
                 peer,
                 id: None,
+                believes_host,
                 body,
                 known,
             };

@@ -10,7 +10,8 @@ use warp::http::header::{ALLOW, CONTENT_LANGUAGE, HeaderValue, RETRY_AFTER, WWW_
 use super::i18n::Language;
 use super::reply::{Reply, seconds};
 use super::wire;
-use crate::model::{EndReason, Field};
+use crate::auth::nws4::{Answer, Refusal};
+use crate::model::{EndReason, Field, Timestamp};
 use crate::ndata::QueryErrors;
 use crate::service::{ServiceError, Stored};
 
@@ -30,6 +31,12 @@ pub enum ApiError {
         reason: Option<EndReason>,
         /// Whether the request carried credentials, which are then no good.
         presented: bool,
+    },
+    /// A signed request is refused (401), for whatever reason but one: who has
+    /// the secret and the wrong time is told what time it is here.
+    SignatureRefused {
+        /// The server's time, when that is the reason.
+        server_time: Option<String>,
     },
     /// The caller may not (403).
     Forbidden(String),
@@ -61,6 +68,8 @@ pub enum ApiError {
     NoRoom,
 }
 
+/// What a 401 asks of who would sign, as the .NET server words it.
+const SIGNED_CHALLENGE: &str = "NWS4-HMAC-SHA256 realm=\"tillgate\", charset=\"UTF-8\"";
 /// How soon to look again while the server only reads: somebody has to restart it.
 const READ_ONLY_RETRY_AFTER: Duration = Duration::from_mins(1);
 /// How soon to try again when nobody can tell whether a change was made.
@@ -73,6 +82,10 @@ impl From<ServiceError> for ApiError {
                 reason,
                 presented: true,
             },
+            ServiceError::Signature {
+                refusal,
+                server_time,
+            } => Self::of_signature(refusal, server_time),
             ServiceError::Forbidden(sentence) => Self::Forbidden(sentence),
             ServiceError::NotFound => Self::NotFound,
             ServiceError::Invalid(fields) => Self::Invalid(fields),
@@ -83,6 +96,28 @@ impl From<ServiceError> for ApiError {
             ServiceError::Full => Self::NoRoom,
             ServiceError::ReadOnly => Self::Unavailable(READ_ONLY_RETRY_AFTER),
             ServiceError::Unknown => Self::Unavailable(UNKNOWN_RETRY_AFTER),
+        }
+    }
+}
+
+impl ApiError {
+    /// Everything that would tell keys and signatures apart stays inside.
+    fn of_signature(refusal: Refusal, server_time: Timestamp) -> Self {
+        match (refusal.answer(), refusal) {
+            (Answer::BadRequest, Refusal::UnsignedQuery) => {
+                Self::Unreadable("A query parameter of a signed request has a second '='.")
+            }
+            (Answer::BadRequest, _) => Self::Unreadable("Chunk-signed bodies are not supported."),
+            (Answer::Busy, _) => Self::Unavailable(UNKNOWN_RETRY_AFTER),
+            (Answer::Unauthenticated, Refusal::Expired) => {
+                let time = format!(
+                    "The signature's time is too far from the server's, which is {server_time}."
+                );
+                Self::SignatureRefused {
+                    server_time: Some(time),
+                }
+            }
+            (Answer::Unauthenticated, _) => Self::SignatureRefused { server_time: None },
         }
     }
 }
@@ -142,7 +177,7 @@ impl ApiError {
                 "Changed in the meantime",
                 6,
             ),
-            Self::Unauthenticated { .. } => {
+            Self::Unauthenticated { .. } | Self::SignatureRefused { .. } => {
                 coded(S::UNAUTHORIZED, "unauthenticated", "Not logged in", 1)
             }
             Self::Forbidden(_) => coded(S::FORBIDDEN, "unauthorized", "Not allowed", 2),
@@ -212,6 +247,7 @@ impl ApiError {
             Self::Locked(_) => Some(
                 "Too many attempts have failed. Try again after the seconds named in Retry-After.",
             ),
+            Self::SignatureRefused { server_time } => server_time.as_deref(),
             Self::Unavailable(_) => Some("Try again after the seconds named in Retry-After."),
             Self::NoRoom => {
                 Some("Logins are refused until there is room; sessions go on and can be ended.")
@@ -244,7 +280,8 @@ impl ApiError {
             } => &["Bearer error=\"invalid_token\""],
             Self::Unauthenticated {
                 presented: false, ..
-            } => &["Bearer", "NWS4-HMAC-SHA256"],
+            } => &["Bearer", SIGNED_CHALLENGE],
+            Self::SignatureRefused { .. } => &[SIGNED_CHALLENGE],
             _ => &[],
         }
     }

@@ -13,6 +13,8 @@ use super::body::{Body, Node};
 use super::fields::{self, Fields};
 use super::i18n;
 use super::problem::ApiError;
+use super::signed;
+use crate::auth::nws4;
 use crate::model::{Origin, SessionId, UserName};
 use crate::service::{App, Caller, Reach};
 use crate::store::Store;
@@ -65,7 +67,9 @@ pub(super) struct Request {
     pub peer: Peer,
     /// Its `X-Request-Id`, once it has one.
     pub id: Option<Arc<str>>,
-    /// The body, not read yet.
+    /// Whether who sent it may say for which host it was.
+    pub believes_host: bool,
+    /// The body: held when the request is signed, else not read yet.
     pub body: Body,
     /// Who asks, once that is known: for the log.
     pub known: OnceLock<Identified>,
@@ -100,7 +104,12 @@ impl Request {
             reason: None,
             presented: false,
         })?;
-        let caller = app.caller(bearer(value)?, reach).await?.from(self.origin());
+        let origin = self.origin();
+        let caller = if nws4::is_presented(value.as_bytes()) {
+            signed::caller(app, self, value.as_bytes(), origin, reach).await?
+        } else {
+            app.caller(bearer(value)?, reach).await?.from(origin)
+        };
         let user = caller.session.identity.user_name.clone();
         // Handlers ask once; asked again, the first answer stands.
         let _ = self.known.set(Identified {

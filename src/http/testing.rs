@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::auth::installation::InstallationKey;
 use crate::auth::memory::Bearer;
+use crate::auth::nws4;
 use crate::auth::password::{self, HashParams};
 use crate::auth::pool::HashPool;
 use crate::auth::secret::Secret;
@@ -14,10 +15,10 @@ use crate::clock::{Clock, SystemTimeSource};
 use crate::http::{Language, Settings};
 use crate::model::{
     Cause, DeviceInput, DeviceName, DirectoryChange, Env, KnownRight, Mode, Precondition, Right,
-    RoleInput, RoleName, SessionAccess, UserDeviceInput, UserId, UserInput, UserName,
+    RoleInput, RoleName, SessionAccess, Timestamp, UserDeviceInput, UserId, UserInput, UserName,
 };
 use crate::ndata;
-use crate::service::{App, Policy, SetUpGate, sweep::SweeperState};
+use crate::service::{App, Policy, SetUpGate, SignedDoor, sweep::SweeperState};
 use crate::store::memory::MemoryStore;
 use crate::store::{Rules, Store};
 
@@ -32,6 +33,7 @@ pub(crate) fn empty_app() -> Arc<App<MemoryStore>> {
     Arc::new(App {
         store: MemoryStore::new(Rules::default()),
         bearer: Bearer::new(KeyRing::generate("test")),
+        signed: SignedDoor::new(nws4::Rules::default(), Timestamp::from_millis(0)),
         installation_key: Arc::new(key),
         hashing: HashPool::new(1, params),
         clock: Arc::new(Clock::start(Box::new(SystemTimeSource), None)),
@@ -39,6 +41,7 @@ pub(crate) fn empty_app() -> Arc<App<MemoryStore>> {
             password_chars_min: PASSWORD_CHARS_MIN,
             dummy_hash: password::dummy(params),
             session_access: SessionAccess::Open,
+            signed_sessions_visible: true,
         },
         set_up: SetUpGate::new(None),
         sweeper: SweeperState::default(),
@@ -76,6 +79,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         default_language: Language::English,
         query: ndata::Limits::default(),
+        forwarded_host: super::ForwardedHost::default(),
         log_requests: true,
     }
 }

@@ -1,4 +1,5 @@
-//! Who asks: from a bearer token to a caller with rights, in one place.
+//! Who asks: from a bearer token to a caller with rights. Signed requests have
+//! a file of their own, `signed`.
 
 use std::sync::Arc;
 
@@ -35,6 +36,18 @@ impl Caller {
     #[must_use]
     pub fn from(self, origin: Origin) -> Self {
         Self { origin, ..self }
+    }
+
+    /// The caller, if the route is one that it may reach.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`] while the password must be changed.
+    pub(super) fn within(self, reach: Reach) -> Result<Self, ServiceError> {
+        if self.principal.user.must_change_password && reach == Reach::Everything {
+            let sentence = "The password must be changed first: PUT /api/auth/password.";
+            return Err(ServiceError::Forbidden(sentence.to_owned()));
+        }
+        Ok(self)
     }
 
     /// The caller as the cause of a change.
@@ -89,15 +102,12 @@ impl<S: Store> App<S> {
             let reason = Some(EndReason::AccountDisabled);
             return Err(ServiceError::Unauthenticated { reason });
         };
-        if principal.user.must_change_password && reach == Reach::Everything {
-            let sentence = "The password must be changed first: PUT /api/auth/password.";
-            return Err(ServiceError::Forbidden(sentence.to_owned()));
-        }
-        Ok(Caller {
+        let caller = Caller {
             session: checked.session,
             before: checked.before,
             principal,
             origin: Origin::default(),
-        })
+        };
+        caller.within(reach)
     }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::auth::installation::InstallationKey;
 use crate::auth::memory::Bearer;
+use crate::auth::nws4;
 use crate::auth::pool::HashPool;
 use crate::clock::Clock;
-use crate::model::{EndReason, Field, SessionAccess, Version};
+use crate::model::{EndReason, Field, SessionAccess, Timestamp, Version};
 use crate::store::Store;
 
 mod api_keys;
@@ -19,12 +20,14 @@ pub mod health;
 mod login;
 mod sessions;
 mod set_up;
+mod signed;
 pub mod sweep;
 
 pub use api_keys::{CreatedKey, GivenCredentials};
 pub use caller::{Caller, Reach};
 pub use login::{LoggedIn, RefreshedPair};
 pub use set_up::{SetUpGate, SetUpRequest};
+pub use signed::{SignedDoor, SignedRequest};
 
 /// Everything a use case needs.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub struct App<S> {
     pub store: S,
     /// Signing keys and the tokens seen before.
     pub bearer: Bearer,
+    /// The door for signed requests.
+    pub signed: SignedDoor,
     /// The secret outside the data directory.
     pub installation_key: Arc<InstallationKey>,
     /// Where passwords are hashed.
@@ -52,6 +57,8 @@ pub struct App<S> {
 pub struct Policy {
     /// Shortest password, in characters, for a new one.
     pub password_chars_min: usize,
+    /// Whether the sessions of API keys are listed for and found by others.
+    pub signed_sessions_visible: bool,
     /// A hash of nothing anybody can type: verified against for unknown users,
     /// so that they cost the same time.
     pub dummy_hash: Arc<str>,
@@ -70,6 +77,13 @@ pub enum ServiceError {
     Unauthenticated {
         /// Why the session of the token is over, if it is known.
         reason: Option<EndReason>,
+    },
+    /// A signed request is refused.
+    Signature {
+        /// Why. Most reasons look alike from outside.
+        refusal: nws4::Refusal,
+        /// The time that the signature was held against.
+        server_time: Timestamp,
     },
     /// The caller may not; the sentence says what is missing.
     Forbidden(String),
@@ -108,7 +122,7 @@ pub struct Stored {
 
 impl<S: Store> App<S> {
     /// The trusted time of this request.
-    pub fn now(&self) -> crate::model::Timestamp {
+    pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 }

@@ -1,8 +1,12 @@
 //! Sessions: look, list, end, and whose a caller reaches.
 
+use std::borrow::Cow;
+
 use super::{App, Caller, ServiceError, Stored};
-use crate::model::{EndReason, KnownRight, Precondition, Session, SessionAccess, SessionId};
-use crate::ndata::{Query, SessionMember};
+use crate::model::{
+    AuthenticationType, EndReason, KnownRight, Precondition, Session, SessionAccess, SessionId,
+};
+use crate::ndata::{Filter, Literal, Query, SessionMember, Test};
 use crate::store::{End, Scope, SessionPage, Store, StoreError};
 
 impl<S: Store> App<S> {
@@ -24,7 +28,28 @@ impl<S: Store> App<S> {
         query: &Query<SessionMember>,
     ) -> Result<SessionPage, ServiceError> {
         let scope = self.reach(caller, KnownRight::SessionReadAny);
-        Ok(self.store.page(query, &scope, self.now()).await?)
+        let query = self.visible(query);
+        Ok(self.store.page(&query, &scope, self.now()).await?)
+    }
+
+    /// The query, less the sessions of API keys where those are hidden.
+    fn visible<'a>(&self, query: &'a Query<SessionMember>) -> Cow<'a, Query<SessionMember>> {
+        if self.policy.signed_sessions_visible {
+            return Cow::Borrowed(query);
+        }
+        let signed = AuthenticationType::Nws4.as_str().to_owned();
+        let mut query = query.clone();
+        query.filters.push(Filter {
+            member: SessionMember::AuthenticationType,
+            test: Test::Neq(Literal::Text(signed)),
+        });
+        Cow::Owned(query)
+    }
+
+    /// Whether others than the caller may know of a session of this kind.
+    fn is_hidden(&self, session: &Session) -> bool {
+        let signed = session.identity.authentication_type == AuthenticationType::Nws4;
+        signed && !self.policy.signed_sessions_visible
     }
 
     /// One live session within the caller's reach. Asked for its own, the
@@ -48,6 +73,7 @@ impl<S: Store> App<S> {
             return Ok(caller.session.clone());
         }
         let found = self.store.find(id, scope, self.now()).await;
+        let found = found.filter(|session| !self.is_hidden(session));
         found.ok_or(ServiceError::NotFound)
     }
 
@@ -74,6 +100,10 @@ impl<S: Store> App<S> {
         if if_match.create_only {
             let session = self.find_within(&scope, caller, id).await?;
             return Err(stale(if own { caller.before } else { session.version }));
+        }
+        if !own && !self.policy.signed_sessions_visible {
+            // How a session was opened never changes: no race is in this look.
+            self.find_within(&scope, caller, id).await?;
         }
         let end = End {
             id,

@@ -27,6 +27,12 @@ mod tests;
 /// The scheme in `Authorization` and `WWW-Authenticate`. Its case counts.
 pub const SCHEME: &str = "NWS4-HMAC-SHA256";
 
+/// Whether an `Authorization` header is of this scheme, good or not.
+#[must_use]
+pub fn is_presented(authorization: &[u8]) -> bool {
+    Presented::of(authorization).is_some()
+}
+
 /// Longest `Authorization` header that is looked at.
 pub const AUTHORIZATION_BYTES_MAX: usize = 8 * 1024;
 
