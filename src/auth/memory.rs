@@ -6,6 +6,8 @@
 //! which never changes. Its times are held against `now` at every request, and
 //! whether the session lives is always asked of the store.
 
+use std::sync::Arc;
+
 use aws_lc_rs::digest;
 use hashbrown::HashTable;
 use parking_lot::RwLock;
@@ -29,10 +31,10 @@ pub struct KnownToken {
     pub jti_head: u64,
 }
 
-/// The signing key and the tokens that it was seen on.
+/// The signing keys and the tokens that were seen of them.
 #[derive(Debug)]
 pub struct Bearer {
-    keys: KeyRing,
+    keys: RwLock<Arc<KeyRing>>,
     seen: Seen,
 }
 
@@ -41,15 +43,22 @@ impl Bearer {
     #[must_use]
     pub fn new(keys: KeyRing) -> Self {
         Self {
-            keys,
+            keys: RwLock::new(Arc::new(keys)),
             seen: Seen::new(GENERATION_TOKENS_MAX),
         }
     }
 
-    /// The signing key.
+    /// The signing keys.
     #[must_use]
-    pub fn keys(&self) -> &KeyRing {
-        &self.keys
+    pub fn keys(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.keys.read())
+    }
+
+    /// Takes other keys and empties the memory: from the return of this call on
+    /// no token is good that these keys do not find good.
+    pub fn replace(&self, keys: KeyRing) {
+        *self.keys.write() = Arc::new(keys);
+        self.seen.clear();
     }
 
     /// Which session a token is for. Answers exactly as [`KeyRing::verify`],
@@ -76,14 +85,12 @@ impl Bearer {
     /// Expired tokens are remembered too: a client that does not give up must
     /// not cost a signature each time.
     fn read(&self, name: Name, token: &str) -> Result<Claims, TokenError> {
-        let claims = self.keys.read(token)?;
+        // Held until the token is in memory: otherwise `replace` could empty
+        // the memory in between, and a token of a revoked key would stay.
+        let keys = self.keys.read();
+        let claims = keys.read(token)?;
         self.seen.insert(name, claims);
         Ok(claims)
-    }
-
-    /// Empties the memory: every token is checked again at its next request.
-    pub fn forget_all(&self) {
-        self.seen.clear();
     }
 }
 
@@ -140,32 +147,39 @@ impl Seen {
         if let Some(claims) = get(&shard.young, name) {
             return Some(claims);
         }
-        let claims = get(&shard.old, name)?;
+        get(&shard.old, name)?;
         drop(shard);
-        self.insert(*name, claims);
+        // Looked up again: the memory may have been emptied in between.
+        let mut shard = self.shards[name.shard()].write();
+        let claims = get(&shard.young, name).or_else(|| get(&shard.old, name))?;
+        shard.insert(*name, claims, self.generation_max);
         Some(claims)
     }
 
     fn insert(&self, name: Name, claims: Claims) {
         let mut shard = self.shards[name.shard()].write();
-        // Another request with the same token may have been faster.
-        if get(&shard.young, &name).is_some() {
-            return;
-        }
-        if shard.young.len() >= self.generation_max {
-            let Shard { young, old } = &mut *shard;
-            std::mem::swap(young, old);
-            young.clear();
-        }
-        shard
-            .young
-            .insert_unique(name.hash(), (name, claims), |(name, _)| name.hash());
+        shard.insert(name, claims, self.generation_max);
     }
 
     fn clear(&self) {
         for shard in &self.shards {
             *shard.write() = Shard::default();
         }
+    }
+}
+
+impl Shard {
+    fn insert(&mut self, name: Name, claims: Claims, generation_max: usize) {
+        // Another request with the same token may have been faster.
+        if get(&self.young, &name).is_some() {
+            return;
+        }
+        if self.young.len() >= generation_max {
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
+        }
+        self.young
+            .insert_unique(name.hash(), (name, claims), |(name, _)| name.hash());
     }
 }
 
@@ -185,14 +199,16 @@ impl std::fmt::Debug for Name {
 mod tests {
     use super::*;
     use crate::auth::token::NewToken;
-    use crate::model::{AuthenticationType, DeviceName, Env, Identity, Session, UserName, Version};
+    use crate::model::{
+        AuthenticationType, DeviceName, Env, Identity, KeyNumber, Session, UserName, Version,
+    };
     use std::time::Duration;
 
     const NOW: Timestamp = Timestamp::from_millis(1_691_147_978_000);
     const HOUR: Duration = Duration::from_hours(1);
 
     fn bearer() -> Bearer {
-        Bearer::new(KeyRing::generate("shop-1"))
+        Bearer::new(KeyRing::generate("shop-1", NOW, HOUR))
     }
 
     fn issue(bearer: &Bearer, jti: u8) -> (Session, String) {
@@ -212,9 +228,9 @@ mod tests {
         let new = NewToken {
             session: &session,
             issued_at: NOW,
-            jti: [jti; 16],
+            jti: KeyNumber::FIRST.mark([jti; 16]),
         };
-        let token = bearer.keys().sign(&new);
+        let token = bearer.keys().sign(&new).unwrap();
         (session, token)
     }
 
@@ -272,13 +288,17 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_can_be_emptied() {
+    fn a_token_in_memory_is_not_good_once_its_key_is_revoked() {
         let bearer = bearer();
-        let (_, token) = issue(&bearer, 2);
+        let (session, token) = issue(&bearer, 2);
         bearer.authenticate(&token, NOW).unwrap();
-        bearer.forget_all();
+        let kid = bearer.keys().public_keys()[0].kid.clone();
+        let (keys, _) = bearer.keys().revoked(&kid, NOW, HOUR).unwrap();
+        bearer.replace(keys);
         assert_eq!(len(&bearer), 0);
-        assert!(bearer.authenticate(&token, NOW).is_ok());
+        let revoked = Err(TokenError::Revoked { sid: session.id });
+        assert_eq!(bearer.authenticate(&token, NOW), revoked);
+        assert_eq!(len(&bearer), 0);
     }
 
     #[test]

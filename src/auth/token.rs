@@ -1,40 +1,29 @@
 //! Bearer tokens: JWTs (RFC 7519, `at+jwt` of RFC 9068) signed with Ed25519.
 //!
 //! The compact form is made and read here and not by a JWT library, because
-//! there is exactly one good header: the one this ring writes. A token's header
-//! is compared with it as text and never parsed, so there is no algorithm to
-//! choose, no foreign key to look for and no `jku`, `jwk`, `x5u` or `crit` to
-//! honour. Times are compared with the trusted `now` that is passed in.
+//! each key of the ring has exactly one good header: the one it writes. A
+//! token's header is compared with those as text and never parsed, so there is
+//! no algorithm to choose, no foreign key to look for and no `jku`, `jwk`, `x5u`
+//! or `crit` to honour. Times are compared with the trusted `now` that is passed
+//! in. `key` holds one key, `ring` what becomes of keys through time.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use aws_lc_rs::digest;
-use aws_lc_rs::encoding::AsBigEndian as _;
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, ParsedPublicKey};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use serde::{Deserialize, Serialize};
 
-use super::installation::{InstallationKey, UnsealError};
-use super::secret::wipe;
-use crate::model::{Session, SessionId, Timestamp};
+use self::ring::Held;
+pub use self::ring::{KEYS_MAX, PublicKey, RingError, Standing};
+use crate::model::{KeyNumber, Session, SessionId, Timestamp};
+
+mod key;
+mod ring;
 
 /// Who the tokens are for.
 const AUDIENCE: &str = "tillgate";
 /// Longest token, in bytes, that is looked at: names of 64 characters, each
 /// spelled as long as can be, fit.
 pub const TOKEN_BYTES_MAX: usize = 4096;
-/// Bytes of an Ed25519 signature.
-const SIGNATURE_BYTES: usize = 64;
-/// Their base64url.
-const SIGNATURE_CHARS: usize = 86;
-/// Bytes of an Ed25519 private key.
-const SEED_BYTES: usize = 32;
-/// Bytes of the public key's SHA-256 that name the key.
-const KID_BYTES: usize = 12;
-/// The first byte of the sealed ring; then the private key.
-const RING_VERSION: u8 = 1;
-
 /// A token to be made. The same input always gives the same token.
 #[derive(Clone, Copy, Debug)]
 pub struct NewToken<'a> {
@@ -42,7 +31,7 @@ pub struct NewToken<'a> {
     pub session: &'a Session,
     /// When the token begins to be good: login or refresh.
     pub issued_at: Timestamp,
-    /// Names the token.
+    /// Names the token, and the key to sign it with ([`KeyRing::draw_jti`]).
     pub jti: [u8; 16],
 }
 
@@ -87,6 +76,12 @@ pub enum TokenError {
     /// It was signed here, and its time has not begun.
     #[error("the token is not yet valid")]
     NotYetValid,
+    /// The key that signed it was revoked.
+    #[error("the key of the token was revoked")]
+    Revoked {
+        /// The session it was issued for.
+        sid: SessionId,
+    },
     /// It was not issued here, or it was changed.
     #[error("not a token of this installation")]
     Invalid,
@@ -116,82 +111,30 @@ struct Payload<'a> {
     jti: Cow<'a, str>,
 }
 
-/// The signing key of one installation and epoch.
+/// The signing keys of one installation and epoch.
 ///
-/// `Debug` shows its public name only.
+/// Invariant: the last one, and no other, is [`Standing::Signing`].
+///
+/// `Debug` shows their public names only.
 pub struct KeyRing {
     issuer: String,
-    kid: String,
-    /// The encoded header with its dot: the beginning of every token.
-    head: String,
-    signing: Ed25519KeyPair,
-    verifying: ParsedPublicKey,
+    keys: Vec<Held>,
 }
 
 impl KeyRing {
-    /// A ring with a fresh key. `issuer`: the id of the installation.
+    /// Names a token that is to be signed with the key that signs at present.
     #[must_use]
-    pub fn generate(issuer: &str) -> Self {
-        let mut seed = [0; SEED_BYTES];
-        aws_lc_rs::rand::fill(&mut seed).expect("the system's random source works");
-        let ring = Self::from_seed(issuer, &seed);
-        wipe(&mut seed);
-        ring
+    pub fn draw_jti(&self) -> [u8; 16] {
+        self.signing().number.mark(rand::random())
     }
 
-    fn from_seed(issuer: &str, seed: &[u8; SEED_BYTES]) -> Self {
-        let signing = Ed25519KeyPair::from_seed_unchecked(seed).expect("any 32 bytes are a key");
-        let public = signing.public_key().as_ref();
-        let kid = kid(public);
-        let header = format!(r#"{{"typ":"at+jwt","alg":"EdDSA","kid":"{kid}"}}"#);
-        let head = format!("{}.", BASE64_URL_SAFE_NO_PAD.encode(header));
-        let verifying = ParsedPublicKey::new(&ED25519, public).expect("the key was just made");
-        Self {
-            issuer: issuer.to_owned(),
-            kid,
-            head,
-            signing,
-            verifying,
-        }
-    }
-
-    /// The ring for the disk, sealed with the installation key.
+    /// Makes the token of a session, by the key that its `jti` names; `None`
+    /// when that key signs nothing any more. `exp` is rounded up to the second:
+    /// the record decides to the millisecond.
     #[must_use]
-    pub fn seal(&self, installation: &InstallationKey, label: &str) -> Vec<u8> {
-        let seed = self.signing.seed().and_then(|seed| seed.as_be_bytes());
-        let mut plain = vec![RING_VERSION];
-        plain.extend_from_slice(seed.expect("an Ed25519 key knows its seed").as_ref());
-        let sealed = installation.seal(label, &plain);
-        wipe(&mut plain);
-        sealed
-    }
-
-    /// The ring that [`KeyRing::seal`] wrote under this label.
-    ///
-    /// # Errors
-    /// [`UnsealError`]: another installation key, another label, or changed.
-    pub fn unseal(
-        issuer: &str,
-        installation: &InstallationKey,
-        label: &str,
-        sealed: &[u8],
-    ) -> Result<Self, UnsealError> {
-        let mut plain = installation.unseal(label, sealed)?;
-        let ring = match plain.split_first() {
-            Some((&RING_VERSION, seed)) => seed
-                .try_into()
-                .ok()
-                .map(|seed| Self::from_seed(issuer, seed)),
-            _ => None,
-        };
-        wipe(&mut plain);
-        ring.ok_or(UnsealError)
-    }
-
-    /// Makes the token of a session. `exp` is rounded up to the second: the
-    /// record decides to the millisecond.
-    #[must_use]
-    pub fn sign(&self, new: &NewToken<'_>) -> String {
+    pub fn sign(&self, new: &NewToken<'_>) -> Option<String> {
+        let number = KeyNumber::of(&new.jti);
+        let held = self.keys.iter().find(|held| held.number == number)?;
         let session = new.session;
         let issued_at = new.issued_at.seconds_floor();
         let payload = Payload {
@@ -206,18 +149,8 @@ impl KeyRing {
             exp: session.expires_at.seconds_ceil(),
             jti: BASE64_URL_SAFE_NO_PAD.encode(new.jti).into(),
         };
-        let payload = serde_json::to_vec(&payload).expect("texts and numbers are JSON");
-        self.sign_payload(&payload)
-    }
-
-    fn sign_payload(&self, payload: &[u8]) -> String {
-        let mut token = String::with_capacity(TOKEN_BYTES_MAX / 4);
-        token.push_str(&self.head);
-        BASE64_URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-        let signature = self.signing.sign(token.as_bytes());
-        token.push('.');
-        BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-        token
+        held.key
+            .sign(&serde_json::to_vec(&payload).expect("texts and numbers are JSON"))
     }
 
     /// Reads a token that is good at `now`.
@@ -234,7 +167,7 @@ impl KeyRing {
     /// `tokenId` is as good as any.
     ///
     /// # Errors
-    /// [`TokenError::Invalid`], [`TokenError::NotYetValid`].
+    /// [`TokenError`], but not for its end.
     pub fn read_even_expired(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
         let claims = self.read(token)?;
         match claims.check(now) {
@@ -247,28 +180,20 @@ impl KeyRing {
     /// spelling only: every other text with the same content is refused.
     ///
     /// # Errors
-    /// [`TokenError::Invalid`].
+    /// [`TokenError::Invalid`], [`TokenError::Revoked`].
     pub fn read(&self, token: &str) -> Result<Claims, TokenError> {
-        let payload = self.signed_payload(token).ok_or(TokenError::Invalid)?;
-        self.claims(&payload).ok_or(TokenError::Invalid)
-    }
-
-    fn signed_payload(&self, token: &str) -> Option<Vec<u8>> {
-        if token.len() > TOKEN_BYTES_MAX {
-            return None;
+        let signed = |held: &Held| Some((held.key.payload(token)?, held.standing));
+        let (payload, standing) = self
+            .keys
+            .iter()
+            .rev()
+            .find_map(signed)
+            .ok_or(TokenError::Invalid)?;
+        let claims = self.claims(&payload).ok_or(TokenError::Invalid)?;
+        match standing {
+            Standing::Revoked { .. } => Err(TokenError::Revoked { sid: claims.sid }),
+            Standing::Signing | Standing::Retired { .. } => Ok(claims),
         }
-        let (signed, signature) = token.rsplit_once('.')?;
-        let payload = signed.strip_prefix(&self.head)?;
-        if signature.len() != SIGNATURE_CHARS {
-            return None;
-        }
-        let mut bytes = [0; SIGNATURE_BYTES];
-        // Refuses padding, foreign characters and stray bits in the last one.
-        BASE64_URL_SAFE_NO_PAD
-            .decode_slice(signature, &mut bytes)
-            .ok()?;
-        self.verifying.verify_sig(signed.as_bytes(), &bytes).ok()?;
-        BASE64_URL_SAFE_NO_PAD.decode(payload).ok()
     }
 
     fn claims(&self, payload: &[u8]) -> Option<Claims> {
@@ -285,20 +210,6 @@ impl KeyRing {
             expires_at: Timestamp::from_millis(payload.exp.checked_mul(1000)?),
         })
     }
-}
-
-impl fmt::Debug for KeyRing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyRing")
-            .field("kid", &self.kid)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The name of a key, from its public half.
-fn kid(public: &[u8]) -> String {
-    let hash = digest::digest(&digest::SHA256, public);
-    BASE64_URL_SAFE_NO_PAD.encode(&hash.as_ref()[..KID_BYTES])
 }
 
 #[cfg(test)]

@@ -66,6 +66,9 @@ pub enum Command {
     /// Look at sessions and end them
     #[command(subcommand)]
     Sessions(SessionsCommand),
+    /// Look at the keys that sign tokens, rotate and revoke them
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Look at the trusted time, confirm or reset it
     Clock(ClockArgs),
     /// Show version and disk format
@@ -165,6 +168,28 @@ pub enum SessionsCommand {
     End {
         /// The session's id
         id: String,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// `keys ...`
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// List the keys whose tokens may be good, and the revoked ones
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Sign new tokens with a fresh key; old tokens stay good until they end
+    Rotate(Place),
+    /// End all tokens of a key, and the sessions whose newest token is one
+    Revoke {
+        /// The key's name, as 'keys list' shows it
+        kid: String,
         #[command(flatten)]
         place: Place,
     },

@@ -2,9 +2,11 @@
 //! tokens, hashing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::args::Serve;
 use super::exit::{Exit, Failure};
+use super::operate::service_failure;
 use crate::auth::installation::InstallationKey;
 use crate::auth::memory::Bearer;
 use crate::auth::nws4::{self, Window};
@@ -15,9 +17,10 @@ use crate::auth::token::KeyRing;
 use crate::clock::{Clock, SystemTimeSource, TimeSource};
 use crate::config::{Config, Language, UnknownMembers};
 use crate::http;
+use crate::model::Timestamp;
 use crate::ndata;
 use crate::server;
-use crate::service::{App, Policy, SetUpGate, SignedDoor, sweep::SweeperState};
+use crate::service::{App, KeyKeeper, Policy, SetUpGate, SignedDoor, sweep::SweeperState};
 use crate::store::Store;
 use crate::store::sled::{OpenError, Opened, SledStore};
 
@@ -70,7 +73,10 @@ pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> 
         Box::new(source),
         (mark.as_millis() > 0).then_some(mark),
     ));
-    let bearer = Bearer::new(keys(&store, &key).await?);
+    let label = format!("{SIGNING_KEYS}/{}", store.health().epoch);
+    let longest = config.rules().lifetime.into_iter().max();
+    let longest = longest.expect("there are four environments");
+    let ring = keys(&store, &key, &label, clock.now(), longest).await?;
     let hashing = HashPool::new(config.hash_threads(), config.argon2());
     let dummy_hash = password::dummy(config.argon2());
     let untouched = !store.directory().await.held_user();
@@ -89,8 +95,9 @@ pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> 
     };
     let app = App {
         store,
-        bearer,
+        bearer: Bearer::new(ring),
         signed: SignedDoor::new(signing, clock.now()),
+        keys: KeyKeeper::new(label, longest),
         installation_key: key,
         hashing,
         clock,
@@ -98,6 +105,7 @@ pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> 
         set_up: SetUpGate::new(code),
         sweeper: SweeperState::default(),
     };
+    app.finish_revocations().await.map_err(service_failure)?;
     Ok(Composed {
         app: Arc::new(app),
         set_up_code,
@@ -106,27 +114,36 @@ pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> 
 
 /// The signing keys of this epoch. A new epoch has given up a past state, so
 /// no token of the old one may be good: it gets a key of its own.
-async fn keys(store: &SledStore, installation: &InstallationKey) -> Result<KeyRing, Failure> {
+async fn keys(
+    store: &SledStore,
+    installation: &InstallationKey,
+    label: &str,
+    now: Timestamp,
+    longest: Duration,
+) -> Result<KeyRing, Failure> {
     let issuer = store.installation().to_owned();
-    let label = format!("{SIGNING_KEYS}/{}", store.health().epoch);
-    if let Some(sealed) = store.meta(&label) {
-        return KeyRing::unseal(&issuer, installation, &label, sealed).map_err(|_| {
-            let sentence = "key_file: this key does not open the store's signing keys; it belongs \
-                            to another installation. Put the right file back, or name it with --key-file";
-            Failure::new(Exit::Config, sentence)
-        });
-    }
-    let ring = KeyRing::generate(&issuer);
-    let sealed = ring.seal(installation, &label);
-    store
-        .put_meta(&label, Some(sealed))
-        .await
-        .map_err(|error| {
-            Failure::new(
-                Exit::Io,
-                format!("the signing key can not be stored: {error}"),
-            )
-        })?;
+    let ring = match store.meta(label) {
+        None => KeyRing::generate(&issuer, now, longest),
+        Some(sealed) => {
+            let opened = KeyRing::unseal(&issuer, installation, label, sealed);
+            let mut ring = opened.map_err(|_| {
+                let sentence = "key_file: this key does not open the store's signing keys; it belongs \
+                                to another installation. Put the right file back, or name it with --key-file";
+                Failure::new(Exit::Config, sentence)
+            })?;
+            if !ring.lengthen(longest) {
+                return Ok(ring);
+            }
+            ring
+        }
+    };
+    let sealed = ring.seal(installation, label);
+    store.put_meta(label, Some(sealed)).await.map_err(|error| {
+        Failure::new(
+            Exit::Io,
+            format!("the signing key can not be stored: {error}"),
+        )
+    })?;
     Ok(ring)
 }
 

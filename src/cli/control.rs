@@ -57,6 +57,15 @@ pub enum Request {
         /// Its id.
         id: String,
     },
+    /// List the signing keys.
+    KeysList,
+    /// Sign with a fresh key.
+    KeysRotate,
+    /// End the tokens of a key.
+    KeysRevoke {
+        /// Its name.
+        kid: String,
+    },
     /// Show the clock.
     ClockShow,
     /// Take the computer's time over.

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use self::args::{Cli, ClockCommand, Command, ConfigCommand, Place, SessionsCommand, UserCommand};
+use self::args::{
+    Cli, ClockCommand, Command, ConfigCommand, KeysCommand, Place, SessionsCommand, UserCommand,
+};
 use self::control::Request;
 use self::exit::{Exit, Failure};
 use crate::config::{Config, Overrides};
@@ -48,6 +50,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Export { file, place } => export(file.as_deref(), &place),
         Command::User(command) => user(command),
         Command::Sessions(command) => sessions(command),
+        Command::Keys(command) => keys(command),
         Command::Clock(args) => clock(args.command, &args.place),
         Command::Version => {
             println!(
@@ -260,6 +263,25 @@ fn sessions(command: SessionsCommand) -> Result<(), Failure> {
         SessionsCommand::End { id, place } => {
             ask(&place, Request::SessionsEnd { id })?;
             println!("The session is ended.");
+        }
+    }
+    Ok(())
+}
+
+fn keys(command: KeysCommand) -> Result<(), Failure> {
+    match command {
+        KeysCommand::List { json, place } => {
+            let keys = ask(&place, Request::KeysList)?;
+            show::list(&keys, json, &["kid", "standing", "since", "until"]);
+        }
+        KeysCommand::Rotate(place) => {
+            let key = ask(&place, Request::KeysRotate)?;
+            let kid = show::text(&key["kid"]);
+            println!("Tokens are signed with key {kid} from here on.");
+        }
+        KeysCommand::Revoke { kid, place } => {
+            ask(&place, Request::KeysRevoke { kid: kid.clone() })?;
+            println!("Key {kid} is revoked; its tokens and their sessions are ended.");
         }
     }
     Ok(())

@@ -10,11 +10,12 @@ use super::control::Request;
 use super::exit::{Exit, Failure};
 use super::store_file;
 use crate::auth::secret::Secret;
+use crate::auth::token::PublicKey;
 use crate::http::resource::UserBody;
 use crate::http::wire;
 use crate::model::{
-    Cause, DeviceName, DirectoryChange, EndReason, Mode, Precondition, RoleName, SessionId, User,
-    UserDeviceInput, UserId, UserInput, UserName,
+    Cause, DeviceName, DirectoryChange, EndReason, Mode, Precondition, RoleName, SessionId,
+    Subject, User, UserDeviceInput, UserId, UserInput, UserName,
 };
 use crate::ndata::{self, SessionMember};
 use crate::service::{App, ServiceError};
@@ -69,6 +70,12 @@ pub async fn carry_out(app: &Operated, request: Request) -> Result<Value, Failur
         }
         Request::SessionsList { query } => list_sessions(app, query.as_deref()).await,
         Request::SessionsEnd { id } => end_session(app, &id).await,
+        Request::KeysList => Ok(keys(app)),
+        Request::KeysRotate => {
+            let key = app.rotate_keys().await.map_err(service_failure)?;
+            Ok(json!({ "kid": key.kid }))
+        }
+        Request::KeysRevoke { kid } => revoke_key(app, &kid).await,
         Request::ClockShow => Ok(show_clock(app)),
         Request::ClockConfirm => {
             app.clock.confirm();
@@ -205,6 +212,29 @@ async fn end_session(app: &Operated, id: &str) -> Result<Value, Failure> {
     }
 }
 
+fn keys(app: &Operated) -> Value {
+    let key = |key: &PublicKey| {
+        json!({
+            "kid": key.kid,
+            "standing": key.standing.as_str(),
+            "since": key.since.to_string(),
+            "until": key.standing.until().map(|until| until.to_string()),
+        })
+    };
+    app.bearer.keys().public_keys().iter().map(key).collect()
+}
+
+async fn revoke_key(app: &Operated, kid: &str) -> Result<Value, Failure> {
+    match app.revoke_key(kid, Cause::operator()).await {
+        Ok(()) => Ok(json!({ "kid": kid })),
+        Err(ServiceError::NotFound) => {
+            let sentence = format!("there is no key '{kid}'; see 'tillgate keys list'");
+            Err(Failure::new(Exit::NoInput, sentence))
+        }
+        Err(error) => Err(service_failure(error)),
+    }
+}
+
 fn show_clock(app: &Operated) -> Value {
     let clock = app.clock.status();
     json!({
@@ -217,7 +247,12 @@ fn show_clock(app: &Operated) -> Value {
 async fn reset_clock(app: &Operated) -> Result<Value, Failure> {
     // Sessions first: none may live on under a time that goes back.
     app.store
-        .end_all(EndReason::NotBefore, Cause::operator(), app.now())
+        .end_all(
+            Subject::Everybody,
+            EndReason::NotBefore,
+            Cause::operator(),
+            app.now(),
+        )
         .await
         .map_err(store_failure)?;
     let wall = app.clock.status().wall;

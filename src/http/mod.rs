@@ -37,6 +37,7 @@ pub mod fields;
 mod health;
 mod hot;
 mod i18n;
+mod keys;
 mod listed;
 mod listing;
 mod named;
@@ -142,6 +143,7 @@ enum Place<'a> {
     Role(&'a str),
     ApiKeys,
     ApiKey(&'a str),
+    Keys,
     Health,
     Live,
     Ready,
@@ -186,6 +188,7 @@ paths! {
     ["roles", name] => (Place::Role(name), "/roles/{name}", "GET, HEAD, PUT, DELETE, OPTIONS"),
     ["apikeys"] => (Place::ApiKeys, "/apikeys", "GET, HEAD, POST, OPTIONS"),
     ["apikeys", id] => (Place::ApiKey(id), "/apikeys/{id}", "GET, HEAD, PUT, DELETE, OPTIONS"),
+    [".well-known", "jwks.json"] => (Place::Keys, "/.well-known/jwks.json", "GET, HEAD, OPTIONS"),
     ["health"] => (Place::Health, "/health", "GET, HEAD, OPTIONS"),
     ["livez"] => (Place::Live, "/livez", "GET, HEAD, OPTIONS"),
     ["readyz"] => (Place::Ready, "/readyz", "GET, HEAD, OPTIONS"),
@@ -234,6 +237,7 @@ async fn dispatch<S: Store>(
         (Verb::Get, Place::ApiKey(id)) => listed::get::<ApiKey, _>(app, id, request).await,
         (Verb::Put, Place::ApiKey(id)) => api_keys::put(app, id, request).await,
         (Verb::Delete, Place::ApiKey(id)) => listed::delete::<ApiKey, _>(app, id, request).await,
+        (Verb::Get, Place::Keys) => Ok(keys::published(app)),
         (Verb::Get, Place::Health) => Ok(health::report(app)),
         (Verb::Get, Place::Live) => Ok(health::live()),
         (Verb::Get, Place::Ready) => health::ready(app),
@@ -422,6 +426,7 @@ mod tests {
             ("/apikeys/x", Some("/apikeys/{id}")),
             ("/users/1/lock", Some("/users/{id}/lock")),
             ("/api/health", Some("/health")),
+            ("/.well-known/jwks.json", Some("/.well-known/jwks.json")),
             ("/livez", Some("/livez")),
             ("/sessions/", None),
             ("/sessions/a/b", None),

@@ -14,6 +14,7 @@ use super::wire;
 const PIECES: &[&str] = &[
     include_str!("openapi/document.json"),
     include_str!("openapi/auth.json"),
+    include_str!("openapi/tokens.json"),
     include_str!("openapi/sessions.json"),
     include_str!("openapi/users.json"),
     include_str!("openapi/devices.json"),

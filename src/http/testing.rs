@@ -18,7 +18,7 @@ use crate::model::{
     RoleInput, RoleName, SessionAccess, Timestamp, UserDeviceInput, UserId, UserInput, UserName,
 };
 use crate::ndata;
-use crate::service::{App, Policy, SetUpGate, SignedDoor, sweep::SweeperState};
+use crate::service::{App, KeyKeeper, Policy, SetUpGate, SignedDoor, sweep::SweeperState};
 use crate::store::memory::MemoryStore;
 use crate::store::{Rules, Store};
 
@@ -30,13 +30,16 @@ pub(crate) fn empty_app() -> Arc<App<MemoryStore>> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let key = InstallationKey::load_or_create(&folder.path().join("key")).expect("a key");
     let params = HashParams::new(8, 1).expect("cheap and possible");
+    let clock = Clock::start(Box::new(SystemTimeSource), None);
+    let longest = Rules::default().lifetime[0];
     Arc::new(App {
         store: MemoryStore::new(Rules::default()),
-        bearer: Bearer::new(KeyRing::generate("test")),
+        bearer: Bearer::new(KeyRing::generate("test", clock.now(), longest)),
         signed: SignedDoor::new(nws4::Rules::default(), Timestamp::from_millis(0)),
+        keys: KeyKeeper::new("signing-keys".to_owned(), longest),
         installation_key: Arc::new(key),
         hashing: HashPool::new(1, params),
-        clock: Arc::new(Clock::start(Box::new(SystemTimeSource), None)),
+        clock: Arc::new(clock),
         policy: Policy {
             password_chars_min: PASSWORD_CHARS_MIN,
             dummy_hash: password::dummy(params),

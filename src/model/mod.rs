@@ -6,6 +6,7 @@ mod cause;
 mod directory;
 mod env;
 mod id;
+mod key_number;
 mod lockout;
 mod name;
 mod person;
@@ -22,6 +23,7 @@ pub use directory::{
 };
 pub use env::{AuthenticationType, Env};
 pub use id::{ApiKeyId, IdError, SessionId, UserId};
+pub use key_number::KeyNumber;
 pub use lockout::{Attempt, Count, KnownPlace, LockoutRules, NameKey, Outcome, PeerKey, UserLock};
 pub use name::{DeviceName, NameError, RoleName, UserName};
 pub use person::{Device, Principal, Role, User, UserDevice};

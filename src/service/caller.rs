@@ -84,6 +84,10 @@ impl<S: Store> App<S> {
                     reason: Some(reason),
                 });
             }
+            Err(TokenError::Revoked { .. }) => {
+                let reason = Some(EndReason::KeyRevoked);
+                return Err(ServiceError::Unauthenticated { reason });
+            }
             Err(_) => return Err(ServiceError::Unauthenticated { reason: None }),
         };
         let access = Access {

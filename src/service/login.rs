@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::{App, Caller, PASSWORD_BYTES_MAX, ServiceError};
 use crate::auth::refresh;
 use crate::auth::secret::Secret;
-use crate::auth::token::NewToken;
+use crate::auth::token::{NewToken, TokenError};
 use crate::model::{
     Attempt, AuthenticationType, Cause, DeviceName, DirectoryChange, EndReason, Field, Origin,
     Outcome, Precondition, Principal, Refusal, Session, SessionId, Timestamp, UserName,
 };
-use crate::store::{NewSession, Refresh, Store, StoreError, TokenState};
+use crate::store::{End, NewSession, Refresh, Scope, Store, StoreError, TokenState};
 
 /// A login succeeded.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl<S: Store> App<S> {
             issued_at,
             used: false,
         };
-        let pair = self.pair(begun.session, &tokens);
+        let pair = self.pair(begun.session, &tokens).await?;
         Ok(LoggedIn {
             pair,
             principal: begun.principal,
@@ -142,25 +142,61 @@ impl<S: Store> App<S> {
             attempt: None,
             refresh_sha256: refresh::sha256(&first),
             salt,
-            jti: rand::random(),
+            jti: self.bearer.keys().draw_jti(),
         }
     }
 
     /// The pair of tokens of a state: the same state always makes the same pair.
-    fn pair(&self, session: Session, tokens: &TokenState) -> RefreshedPair {
-        let token_id = self.bearer.keys().sign(&NewToken {
+    ///
+    /// # Errors
+    /// [`ServiceError::Unauthenticated`]: the key was revoked at this instant,
+    /// after the revocation had ended the sessions that were there.
+    async fn pair(
+        &self,
+        session: Session,
+        tokens: &TokenState,
+    ) -> Result<RefreshedPair, ServiceError> {
+        let signed = self.bearer.keys().sign(&NewToken {
             session: &session,
             issued_at: tokens.issued_at,
             jti: tokens.jti,
         });
+        let Some(token_id) = signed else {
+            let reason = EndReason::KeyRevoked;
+            let ended = self.end_whatever(session.id, reason, Cause::server()).await;
+            return match ended {
+                Ok(_) | Err(StoreError::NotLive(_)) => Err(ServiceError::Unauthenticated {
+                    reason: Some(reason),
+                }),
+                Err(error) => Err(error.into()),
+            };
+        };
         let key = &self.installation_key;
         let refresh_token = refresh::token(key, session.id, tokens.generation, &tokens.salt);
-        RefreshedPair {
+        Ok(RefreshedPair {
             token_id,
             refresh_token,
             session,
             server_time: self.now(),
-        }
+        })
+    }
+
+    /// Ends a session whosever it is and whatever its version.
+    pub(super) async fn end_whatever(
+        &self,
+        id: SessionId,
+        reason: EndReason,
+        cause: Cause,
+    ) -> Result<Session, StoreError> {
+        let end = End {
+            id,
+            scope: Scope::Any,
+            if_match: Precondition::default(),
+            own_access: false,
+            reason,
+            cause,
+        };
+        self.store.end(end, self.now()).await
     }
 
     /// Exchanges a refresh token for the next pair.
@@ -180,7 +216,12 @@ impl<S: Store> App<S> {
             .bearer
             .keys()
             .read_even_expired(token_id, now)
-            .map_err(|_| REFUSED)?;
+            .map_err(|error| match error {
+                TokenError::Revoked { .. } => ServiceError::Unauthenticated {
+                    reason: Some(EndReason::KeyRevoked),
+                },
+                _ => REFUSED,
+            })?;
         let Some(tokens) = self.store.tokens(claims.sid, now).await else {
             let reason = self.store.reason(claims.sid, now).await;
             return Err(ServiceError::Unauthenticated { reason });
@@ -194,10 +235,10 @@ impl<S: Store> App<S> {
             id: claims.sid,
             presented: generation,
             next_sha256: refresh::sha256(&next),
-            next_jti: rand::random(),
+            next_jti: self.bearer.keys().draw_jti(),
         };
         match self.store.refresh(exchange, origin, now).await {
-            Ok(refreshed) => Ok(self.pair(refreshed.session, &refreshed.tokens)),
+            Ok(refreshed) => self.pair(refreshed.session, &refreshed.tokens).await,
             Err(StoreError::NotLive(reason)) => Err(ServiceError::Unauthenticated { reason }),
             Err(StoreError::Reused) => {
                 let reason = Some(EndReason::RefreshReuse);

@@ -17,6 +17,7 @@ mod caller;
 mod directory;
 mod error;
 pub mod health;
+mod keys;
 mod login;
 mod sessions;
 mod set_up;
@@ -25,6 +26,7 @@ pub mod sweep;
 
 pub use api_keys::{CreatedKey, GivenCredentials};
 pub use caller::{Caller, Reach};
+pub use keys::KeyKeeper;
 pub use login::{LoggedIn, RefreshedPair};
 pub use set_up::{SetUpGate, SetUpRequest};
 pub use signed::{SignedDoor, SignedRequest};
@@ -38,6 +40,8 @@ pub struct App<S> {
     pub bearer: Bearer,
     /// The door for signed requests.
     pub signed: SignedDoor,
+    /// Where the signing keys are kept.
+    pub keys: KeyKeeper,
     /// The secret outside the data directory.
     pub installation_key: Arc<InstallationKey>,
     /// Where passwords are hashed.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::model::{
     ApiKeyId, Attempt, AuthenticationType, Author, Cause, Directory, DirectoryChange, EndReason,
-    EndedSession, Ends, Identity, LockoutRules, NameKey, Origin, Outcome, Precondition, Principal,
+    EndedSession, Identity, LockoutRules, NameKey, Origin, Outcome, Precondition, Principal,
     Resource, Session, SessionId, Subject, Timestamp, UserLock, Version,
 };
 use crate::ndata::{Query, SessionMember};
@@ -127,14 +127,10 @@ impl MemoryStore {
         reason: EndReason,
         by: &Author,
         now: Timestamp,
-        matches: impl Fn(&Session) -> bool,
+        matches: impl Fn(&Kept) -> bool,
     ) -> Vec<EndedSession> {
         let mut ended = Vec::new();
-        while let Some(at) = state
-            .sessions
-            .iter()
-            .position(|kept| matches(&kept.session))
-        {
+        while let Some(at) = state.sessions.iter().position(&matches) {
             ended.push(self.end_at(state, at, reason, by.clone(), now));
         }
         ended
@@ -193,9 +189,10 @@ impl MemoryStore {
         let env = principal.device.env;
         let mut replaced = Vec::new();
         if env.is_sale() {
-            replaced = self.end_matching(state, EndReason::Replaced, by, now, |session| {
-                session.identity.device_name == new.device_name
-                    && session.identity.authentication_type == AuthenticationType::Bearer
+            replaced = self.end_matching(state, EndReason::Replaced, by, now, |kept| {
+                let identity = &kept.session.identity;
+                identity.device_name == new.device_name
+                    && identity.authentication_type == AuthenticationType::Bearer
             });
         }
         if let Some(attempt) = &new.attempt {
@@ -365,19 +362,19 @@ fn forget_strangers(state: &mut State, rules: &LockoutRules) {
     }
 }
 
-fn concerns(ends: &Ends, session: &Session) -> bool {
+fn is_of(kept: &Kept, subject: &Subject) -> bool {
     let Identity {
         user_name,
         device_name,
         ..
-    } = &session.identity;
-    let named = match &ends.subject {
+    } = &kept.session.identity;
+    match subject {
         Subject::Everybody => true,
         Subject::User(user) => user == user_name,
         Subject::Device(device) => device == device_name,
         Subject::UserOnDevice(user, device) => user == user_name && device == device_name,
-    };
-    named && ends.keep != Some(session.id)
+        Subject::Key(number) => kept.tokens.is_some_and(|tokens| tokens.key() == *number),
+    }
 }
 
 impl Store for MemoryStore {
@@ -552,12 +549,13 @@ impl Store for MemoryStore {
         for ends in &decision.key_ends {
             let held = state.signed.iter().find(|(key, _)| *key == ends.key);
             if let Some((_, id)) = held.copied() {
-                let of_key = |session: &Session| session.id == id;
+                let of_key = |kept: &Kept| kept.session.id == id;
                 self.end_matching(state, ends.reason, &cause.by, now, of_key);
             }
         }
         for ends in &decision.ends {
-            let concerned = |session: &Session| concerns(ends, session);
+            let concerned =
+                |kept: &Kept| is_of(kept, &ends.subject) && ends.keep != Some(kept.session.id);
             self.end_matching(state, ends.reason, &cause.by, now, concerned);
         }
         state.changes += 1;
@@ -566,13 +564,19 @@ impl Store for MemoryStore {
 
     async fn end_all(
         &self,
+        of: Subject,
         reason: EndReason,
         cause: Cause,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let state = &mut *self.state.lock();
-        self.end_matching(state, reason, &cause.by, now, |_| true);
+        self.end_matching(state, reason, &cause.by, now, |kept| is_of(kept, &of));
         state.changes += 1;
+        Ok(())
+    }
+
+    /// Nothing of this store is there at a next opening.
+    async fn put_meta(&self, _: &str, _: Option<Vec<u8>>) -> Result<(), StoreError> {
         Ok(())
     }
 

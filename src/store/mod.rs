@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use crate::model::{
     ApiKey, Attempt, AuthenticationType, Cause, DeviceName, Directory, DirectoryChange, EndReason,
-    Env, LockoutRules, Origin, Outcome, Precondition, Principal, Refusal, Resource, Session,
-    SessionId, Timestamp, UserName, Version,
+    Env, KeyNumber, LockoutRules, Origin, Outcome, Precondition, Principal, Refusal, Resource,
+    Session, SessionId, Subject, Timestamp, UserName, Version,
 };
 use crate::ndata::{Query, SessionMember};
 
@@ -155,6 +155,12 @@ impl TokenState {
     #[must_use]
     pub fn jti_head(&self) -> u64 {
         jti_head(&self.jti)
+    }
+
+    /// The key that signed the newest `tokenId`.
+    #[must_use]
+    pub fn key(&self) -> KeyNumber {
+        KeyNumber::of(&self.jti)
     }
 }
 
@@ -486,15 +492,28 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<(Resource, bool), StoreError>> + Send;
 
-    /// Ends every live session (clock reset, restore).
+    /// Ends every live session of a subject in one atomic step (clock reset,
+    /// restore, a revoked signing key).
     ///
     /// # Errors
     /// As every change.
     fn end_all(
         &self,
+        of: Subject,
         reason: EndReason,
         cause: Cause,
         now: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Keeps a small named value, which is there at the next opening; `None`
+    /// removes it.
+    ///
+    /// # Errors
+    /// As every change.
+    fn put_meta(
+        &self,
+        name: &str,
+        value: Option<Vec<u8>>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Why an id is not live, as long as it is known.

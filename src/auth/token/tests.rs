@@ -1,6 +1,7 @@
 //! Tokens: what is made, and every way a text can fail to be one.
 
 use super::*;
+use crate::auth::installation::InstallationKey;
 use crate::model::{AuthenticationType, DeviceName, Env, Identity, UserName, Version};
 use aws_lc_rs::hmac;
 
@@ -23,12 +24,22 @@ fn session() -> Session {
     }
 }
 
+const LONGEST: std::time::Duration = std::time::Duration::from_hours(12);
+const IN_FLIGHT: std::time::Duration = std::time::Duration::from_secs(60);
+
+fn shop_ring() -> KeyRing {
+    KeyRing::generate("shop-1", NOW, LONGEST)
+}
+
 fn sign(ring: &KeyRing) -> String {
-    ring.sign(&NewToken {
-        session: &session(),
+    let jti = ring.signing().number.mark([1; 16]);
+    let session = session();
+    let new = NewToken {
+        session: &session,
         issued_at: NOW,
-        jti: [1; 16],
-    })
+        jti,
+    };
+    ring.sign(&new).unwrap()
 }
 
 fn encode(text: impl AsRef<[u8]>) -> String {
@@ -47,7 +58,7 @@ fn parts(token: &str) -> [&str; 3] {
 /// A token with this header and payload, signed with the ring's own key.
 fn signed_as(ring: &KeyRing, header: &str, payload: &str) -> String {
     let signed = format!("{}.{}", encode(header), encode(payload));
-    let signature = encode(ring.signing.sign(signed.as_bytes()));
+    let signature = encode(ring.signing().key.sign_text(&signed));
     format!("{signed}.{signature}")
 }
 
@@ -66,25 +77,26 @@ fn assert_invalid(ring: &KeyRing, token: &str, what: &str) {
 
 #[test]
 fn a_token_says_what_the_contract_lists() {
-    let ring = KeyRing::generate("shop-1");
+    let ring = shop_ring();
     let token = sign(&ring);
     let [header, payload, _] = parts(&token);
     let header: serde_json::Value = serde_json::from_str(&decode(header)).unwrap();
-    let expected = serde_json::json!({"typ": "at+jwt", "alg": "EdDSA", "kid": ring.kid});
+    let expected =
+        serde_json::json!({"typ": "at+jwt", "alg": "EdDSA", "kid": ring.signing().key.kid});
     assert_eq!(header, expected);
     let payload: serde_json::Value = serde_json::from_str(&decode(payload)).unwrap();
     let expected = serde_json::json!({
         "iss": "shop-1", "aud": "tillgate", "sub": "999",
         "sid": "soZIt6uj62fzs8ep4UvnNSxRXFryUiq3", "dev": "P\u{10c}\"1", "env": "CashRegister",
         "iat": 1_691_147_978, "nbf": 1_691_147_978, "exp": 1_691_147_979 + 12 * 3600,
-        "jti": "AQEBAQEBAQEBAQEBAQEBAQ",
+        "jti": "AQEBAQEBAQEBAQEBAQEAAQ",
     });
     assert_eq!(payload, expected);
 }
 
 #[test]
 fn the_same_state_makes_the_same_token_and_it_reads_back() {
-    let ring = KeyRing::generate("shop-1");
+    let ring = shop_ring();
     let token = sign(&ring);
     assert_eq!(token, sign(&ring));
     let claims = ring.verify(&token, NOW).unwrap();
@@ -95,7 +107,7 @@ fn the_same_state_makes_the_same_token_and_it_reads_back() {
 
 #[test]
 fn the_longest_names_make_a_token_that_is_read() {
-    let ring = KeyRing::generate("shop-1");
+    let ring = shop_ring();
     let mut session = session();
     for character in ["\u{1f40c}", "\"", "\\"] {
         session.identity.user_name = UserName::parse(&character.repeat(64)).unwrap();
@@ -103,15 +115,15 @@ fn the_longest_names_make_a_token_that_is_read() {
         let token = ring.sign(&NewToken {
             session: &session,
             issued_at: NOW,
-            jti: [1; 16],
+            jti: ring.draw_jti(),
         });
-        assert!(ring.verify(&token, NOW).is_ok());
+        assert!(ring.verify(&token.unwrap(), NOW).is_ok());
     }
 }
 
 #[test]
 fn times_hold_without_leeway_against_the_time_that_is_passed_in() {
-    let ring = KeyRing::generate("shop-1");
+    let ring = shop_ring();
     let token = sign(&ring);
     let at = Timestamp::from_millis;
     let exp = (1_691_147_979 + 12 * 3600) * 1000;
@@ -134,10 +146,10 @@ fn times_hold_without_leeway_against_the_time_that_is_passed_in() {
 
 #[test]
 fn no_header_but_the_own_is_accepted_even_if_the_signature_is_good() {
-    let ring = KeyRing::generate("shop-1");
+    let ring = shop_ring();
     let token = sign(&ring);
     let payload = decode(parts(&token)[1]);
-    let kid = ring.kid.as_str();
+    let kid = ring.signing().key.kid.as_str();
     let own = format!(r#"{{"typ":"at+jwt","alg":"EdDSA","kid":"{kid}"}}"#);
     assert_eq!(signed_as(&ring, &own, &payload), token);
     for header in [
@@ -171,15 +183,15 @@ fn no_header_but_the_own_is_accepted_even_if_the_signature_is_good() {
 
 #[test]
 fn no_signature_but_the_own_keys_is_accepted() {
-    let ring = KeyRing::generate("shop-1");
-    let other = KeyRing::generate("shop-1");
+    let ring = shop_ring();
+    let other = shop_ring();
     let token = sign(&ring);
     let [header, payload, signature] = parts(&token);
     let signed = format!("{header}.{payload}");
     assert_invalid(&ring, &format!("{signed}."), "no signature");
     assert_invalid(&ring, &signed, "two parts");
 
-    let public = ring.signing.public_key().as_ref();
+    let public = &ring.signing().key.public;
     let tag = hmac::sign(
         &hmac::Key::new(hmac::HMAC_SHA256, public),
         signed.as_bytes(),
@@ -202,7 +214,7 @@ fn no_signature_but_the_own_keys_is_accepted() {
     );
 
     assert_invalid(&ring, &sign(&other), "another key");
-    let foreign = encode(other.signing.sign(signed.as_bytes()));
+    let foreign = encode(other.signing().key.sign_text(&signed));
     assert_invalid(
         &ring,
         &format!("{signed}.{foreign}"),
@@ -215,7 +227,7 @@ fn no_signature_but_the_own_keys_is_accepted() {
 
 #[test]
 fn any_changed_character_makes_a_token_invalid() {
-    let ring = KeyRing::generate("shop-1");
+    let ring = shop_ring();
     let token = sign(&ring);
     for place in 0..token.len() {
         let mut changed = token.clone().into_bytes();
@@ -236,7 +248,7 @@ fn any_changed_character_makes_a_token_invalid() {
 
 #[test]
 fn a_token_has_one_spelling_only() {
-    let ring = KeyRing::generate("shop-1");
+    let ring = shop_ring();
     let token = sign(&ring);
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     // The last character of 64 bytes carries two bits that mean nothing: all
@@ -273,9 +285,9 @@ fn a_token_has_one_spelling_only() {
 
 #[test]
 fn a_payload_that_is_not_for_us_is_refused_even_if_well_signed() {
-    let ring = KeyRing::generate("shop-1");
+    let ring = shop_ring();
     let good = decode(parts(&sign(&ring))[1]);
-    let with = |payload: &str| ring.sign_payload(payload.as_bytes());
+    let with = |payload: &str| ring.signing().key.sign(payload.as_bytes()).unwrap();
     assert!(ring.verify(&with(&good), LATER).is_ok());
     for (what, payload) in [
         ("iss", good.replace("shop-1", "shop-2")),
@@ -298,7 +310,7 @@ fn a_payload_that_is_not_for_us_is_refused_even_if_well_signed() {
             "sid",
             good.replace("soZIt6uj62fzs8ep4UvnNSxRXFryUiq3", "../sessions"),
         ),
-        ("jti", good.replace("AQEBAQEBAQEBAQEBAQEBAQ", "AQEB")),
+        ("jti", good.replace("AQEBAQEBAQEBAQEBAQEAAQ", "AQEB")),
         ("a member too many", good.replace('{', r#"{"admin":true,"#)),
         ("no JSON", "sub=999".to_owned()),
         ("empty", String::new()),
@@ -306,14 +318,14 @@ fn a_payload_that_is_not_for_us_is_refused_even_if_well_signed() {
         assert_ne!(payload, good, "{what}");
         assert_invalid(&ring, &with(&payload), what);
     }
-    let broken = ring.sign_payload(&[0xff, 0xfe]);
+    let broken = ring.signing().key.sign(&[0xff, 0xfe]).unwrap();
     assert_invalid(&ring, &broken, "no UTF-8");
 }
 
 #[test]
 fn a_sealed_ring_makes_and_knows_the_same_tokens() {
     let installation = InstallationKey::draw();
-    let ring = KeyRing::generate("shop-1");
+    let ring = shop_ring();
     let sealed = ring.seal(&installation, "signing-keys/1");
 
     let back = KeyRing::unseal("shop-1", &installation, "signing-keys/1", &sealed).unwrap();
@@ -321,7 +333,7 @@ fn a_sealed_ring_makes_and_knows_the_same_tokens() {
     assert_eq!(sign(&back), sign(&ring));
     assert!(back.verify(&sign(&ring), NOW).is_ok());
     assert_eq!(
-        ring.verify(&sign(&KeyRing::generate("shop-1")), NOW),
+        ring.verify(&sign(&shop_ring()), NOW),
         Err(TokenError::Invalid)
     );
 }
@@ -329,7 +341,7 @@ fn a_sealed_ring_makes_and_knows_the_same_tokens() {
 #[test]
 fn a_ring_opens_with_its_own_installation_key_and_label_only() {
     let installation = InstallationKey::draw();
-    let sealed = KeyRing::generate("shop-1").seal(&installation, "signing-keys/1");
+    let sealed = shop_ring().seal(&installation, "signing-keys/1");
     let other = InstallationKey::draw();
     assert!(KeyRing::unseal("shop-1", &other, "signing-keys/1", &sealed).is_err());
     assert!(KeyRing::unseal("shop-1", &installation, "signing-keys/2", &sealed).is_err());
@@ -339,9 +351,109 @@ fn a_ring_opens_with_its_own_installation_key_and_label_only() {
 
 #[test]
 fn debug_output_shows_the_name_of_the_key_only() {
-    let ring = KeyRing::generate("shop-1");
+    let ring = shop_ring();
     assert_eq!(
         format!("{ring:?}"),
-        format!("KeyRing {{ kid: {:?}, .. }}", ring.kid)
+        format!("KeyRing {{ kids: [{:?}], .. }}", ring.signing().key.kid)
+    );
+}
+
+#[test]
+fn tokens_of_an_earlier_key_stay_good_until_they_end() {
+    let old = shop_ring();
+    let token = sign(&old);
+    let new = old.rotated(LATER, LONGEST).unwrap();
+    assert_eq!(new.verify(&token, LATER), old.verify(&token, LATER));
+    assert_ne!(sign(&new), token);
+    assert_eq!(old.verify(&sign(&new), LATER), Err(TokenError::Invalid));
+    let standings: Vec<Standing> = new.public_keys().iter().map(|key| key.standing).collect();
+    let until = LATER.plus(LONGEST + IN_FLIGHT);
+    assert_eq!(standings, [Standing::Retired { until }, Standing::Signing]);
+    let later = new.rotated(until, LONGEST).unwrap();
+    assert_eq!(later.keys.len(), 2, "the first is gone with its last token");
+    assert_eq!(later.signing().number, KeyNumber(3));
+}
+
+#[test]
+fn a_lost_answer_can_be_made_again_after_a_rotation() {
+    let old = shop_ring();
+    let new = old.rotated(LATER, LONGEST).unwrap();
+    let session = session();
+    let again = NewToken {
+        session: &session,
+        issued_at: NOW,
+        jti: KeyNumber::FIRST.mark([1; 16]),
+    };
+    assert_eq!(new.sign(&again), Some(sign(&old)));
+}
+
+#[test]
+fn tokens_of_a_revoked_key_are_known_and_not_good() {
+    let first = shop_ring();
+    let token = sign(&first);
+    let kid = first.signing().key.kid.clone();
+    let (ring, number) = first.revoked(&kid, LATER, LONGEST).unwrap();
+    assert_eq!(number, KeyNumber::FIRST);
+    let sid = session().id;
+    assert_eq!(ring.verify(&token, LATER), Err(TokenError::Revoked { sid }));
+    assert!(
+        ring.verify(&sign(&ring), LATER).is_ok(),
+        "a fresh key signs"
+    );
+    let session = session();
+    let again = NewToken {
+        session: &session,
+        issued_at: NOW,
+        jti: number.mark([1; 16]),
+    };
+    assert_eq!(ring.sign(&again), None);
+
+    let (twice, _) = ring.revoked(&kid, LATER, LONGEST).unwrap();
+    assert_eq!(twice.public_keys(), ring.public_keys());
+    assert_eq!(
+        ring.revoked("other", LATER, LONGEST).err(),
+        Some(RingError::Unknown)
+    );
+}
+
+#[test]
+fn a_sealed_ring_keeps_what_became_of_its_keys() {
+    let installation = InstallationKey::draw();
+    let first = shop_ring();
+    let kid = first.signing().key.kid.clone();
+    let ring = first.rotated(LATER, LONGEST).unwrap();
+    let (ring, _) = ring.revoked(&kid, LATER, LONGEST).unwrap();
+    let ring = ring.rotated(LATER, LONGEST).unwrap();
+
+    let sealed = ring.seal(&installation, "signing-keys/1");
+    let back = KeyRing::unseal("shop-1", &installation, "signing-keys/1", &sealed).unwrap();
+
+    assert_eq!(back.public_keys(), ring.public_keys());
+    assert_eq!(sign(&back), sign(&ring));
+    let sid = session().id;
+    assert_eq!(
+        back.verify(&sign(&first), LATER),
+        Err(TokenError::Revoked { sid })
+    );
+}
+
+#[test]
+fn a_ring_is_bounded_and_longer_tokens_keep_keys_longer() {
+    let mut ring = shop_ring();
+    assert!(!ring.lengthen(LONGEST) && ring.lengthen(LONGEST * 2));
+    for _ in 1..KEYS_MAX {
+        ring = ring.rotated(LATER, LONGEST).unwrap();
+    }
+    assert_eq!(ring.rotated(LATER, LONGEST).err(), Some(RingError::Full));
+    let until = LATER.plus(LONGEST * 2 + IN_FLIGHT);
+    assert_eq!(ring.public_keys()[0].standing, Standing::Retired { until });
+    let kid = ring.signing().key.kid.clone();
+    assert!(
+        ring.revoked(&kid, LATER, LONGEST).is_ok(),
+        "always possible"
+    );
+    assert!(
+        ring.rotated(LATER.plus(LONGEST + IN_FLIGHT), LONGEST)
+            .is_ok()
     );
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::model::{
-    ApiKey, ApiKeyId, ClientId, Device, DeviceName, EndReason, Env, Right, Role, RoleName,
-    SessionId, Timestamp, User, UserId, UserName, Version,
+    ApiKey, ApiKeyId, ClientId, Device, DeviceName, EndReason, Env, KeyNumber, Right, Role,
+    RoleName, SessionId, Timestamp, User, UserId, UserName, Version,
 };
 
 /// Who asks for a change.
@@ -232,6 +232,8 @@ pub enum Subject {
     Device(DeviceName),
     /// Those of one user on one device.
     UserOnDevice(UserName, DeviceName),
+    /// Those whose newest token was signed by this key.
+    Key(KeyNumber),
 }
 
 /// An ending that a change brings with it, in the same atomic step.

@@ -372,6 +372,8 @@ fn covers(subject: &Subject, user: &UserName, device: &DeviceName) -> bool {
         Subject::User(name) => name == user,
         Subject::Device(name) => name == device,
         Subject::UserOnDevice(name, on) => name == user && on == device,
+        // No change of users, devices or roles is about a key.
+        Subject::Key(_) => false,
     }
 }
 

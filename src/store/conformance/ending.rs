@@ -1,7 +1,7 @@
 //! Promises of `end`, `end_all` and `reason`.
 
 use super::{Shop, at, ending, session_id, user_name};
-use crate::model::{Cause, EndReason, Precondition, Version, VersionTag};
+use crate::model::{Cause, EndReason, KeyNumber, Precondition, Subject, Version, VersionTag};
 use crate::store::{End, Rules, Scope, Store, StoreError};
 
 pub(crate) fn an_ended_session_is_gone_at_once_from_everywhere<S: Store>(
@@ -138,7 +138,7 @@ pub(crate) fn ending_everybody_spares_only_who_logs_in_later<S: Store>(open: &im
         .collect();
 
     let (reason, cause) = (EndReason::Restored, Cause::server());
-    shop.run(shop.store.end_all(reason, cause, at(1)))
+    shop.run(shop.store.end_all(Subject::Everybody, reason, cause, at(1)))
         .expect("the store is well");
     let later = shop.begin("1", "P01", at(1));
 
@@ -149,4 +149,35 @@ pub(crate) fn ending_everybody_spares_only_who_logs_in_later<S: Store>(open: &im
             Some(StoreError::NotLive(Some(reason)))
         );
     }
+}
+
+pub(crate) fn a_revoked_key_ends_whose_newest_token_it_signed<S: Store>(
+    open: &impl Fn(Rules) -> S,
+) {
+    let shop = Shop::documented(open);
+    let [old, refreshed] = [(); 2].map(|()| shop.begin("1", "Office", at(0)).id);
+    shop.refresh(refreshed, 0, at(1)).expect("is live");
+    let key = |id| {
+        let tokens = shop.run(shop.store.tokens(id, at(2)));
+        tokens.expect("is live").key()
+    };
+    let (first, second) = (key(old), key(refreshed));
+    assert_ne!(first, second);
+    let reason = EndReason::KeyRevoked;
+    let revoke = |key: KeyNumber, now| {
+        let ended = shop
+            .store
+            .end_all(Subject::Key(key), reason, Cause::operator(), now);
+        shop.run(ended).expect("the store is well");
+    };
+
+    revoke(first, at(3));
+    assert_eq!(shop.live(at(3)), [refreshed]);
+    assert_eq!(shop.reason(old, at(3)), Some(reason));
+
+    revoke(first, at(4));
+    assert_eq!(shop.live(at(4)), [refreshed]);
+    revoke(second, at(5));
+    assert_eq!(shop.live(at(5)), []);
+    assert_eq!(shop.reason(refreshed, at(5)), Some(reason));
 }

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::model::{
     ApiKey, AuthenticationType, Cause, Device, Directory, DirectoryChange, EndReason, Origin,
-    Precondition, Resource, Rights, Role, Session, SessionId, Timestamp, User, UserName, Version,
-    VersionTag,
+    Precondition, Resource, Rights, Role, Session, SessionId, Subject, Timestamp, User, UserName,
+    Version, VersionTag,
 };
 use crate::ndata::{Query, SessionMember};
 use crate::store::{
@@ -244,7 +244,7 @@ impl<S: Store> Side<S> {
             } => self.change(edits, *asker, *condition, call),
             Action::EndAll => {
                 let (reason, cause) = (EndReason::NotBefore, Cause::operator());
-                let done = self.store().end_all(reason, cause, now);
+                let done = self.store().end_all(Subject::Everybody, reason, cause, now);
                 let done = self.runtime.block_on(done);
                 done.map_or_else(Answer::Failed, |()| Answer::Nothing)
             }

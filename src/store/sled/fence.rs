@@ -1,6 +1,7 @@
 //! Fences: one small record that ends any number of sessions.
 
-use crate::model::{Author, EndReason, Ends, Session, Subject, Timestamp};
+use super::record::Record;
+use crate::model::{Author, EndReason, Ends, Subject, Timestamp};
 
 /// Everything that began before this commit, of these subjects, is over. It
 /// stands in `meta` until the last such session has moved to the archive.
@@ -18,20 +19,20 @@ pub struct Fence {
 }
 
 impl Fence {
-    /// Why a session that began in commit `began` is over, if it stands
-    /// behind this fence.
-    pub fn ends_session(&self, session: &Session, began: u64) -> Option<EndReason> {
-        if began >= self.number {
+    /// Why a session is over, if it stands behind this fence.
+    pub fn ends_session(&self, record: &Record) -> Option<EndReason> {
+        if record.began >= self.number {
             return None;
         }
-        let behind = |ends: &&Ends| ends.keep != Some(session.id) && covers(&ends.subject, session);
+        let kept = Some(record.session.id);
+        let behind = |ends: &&Ends| ends.keep != kept && covers(&ends.subject, record);
         self.ends.iter().find(behind).map(|ends| ends.reason)
     }
 }
 
 /// Whether a session is one of the subject's.
-pub fn covers(subject: &Subject, session: &Session) -> bool {
-    let identity = &session.identity;
+pub fn covers(subject: &Subject, record: &Record) -> bool {
+    let identity = &record.session.identity;
     match subject {
         Subject::Everybody => true,
         Subject::User(user) => identity.user_name == *user,
@@ -39,5 +40,6 @@ pub fn covers(subject: &Subject, session: &Session) -> bool {
         Subject::UserOnDevice(user, device) => {
             identity.user_name == *user && identity.device_name == *device
         }
+        Subject::Key(number) => record.tokens.is_some_and(|tokens| tokens.key() == *number),
     }
 }

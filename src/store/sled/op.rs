@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::model::{
     ApiKeyId, Attempt, Cause, DeviceName, DirectoryChange, EndReason, Origin, Outcome,
-    Precondition, Resource, Session, SessionId, Timestamp,
+    Precondition, Resource, Session, SessionId, Subject, Timestamp,
 };
 use crate::store::{Begun, End, NewSession, Refresh, Refreshed, Signer, StoreError, Swept};
 
@@ -30,8 +30,8 @@ pub enum Op {
     Refresh(Box<Exchange>, Reply<Refreshed>),
     /// Change the directory.
     Change(Box<Change>, Reply<(Resource, bool)>),
-    /// End every session.
-    EndAll(EndReason, Cause, Timestamp, Reply<()>),
+    /// End every session of a subject.
+    EndAll(Box<EndAll>, Reply<()>),
     /// Move what is over to the archive.
     Sweep(Timestamp, usize, Reply<Swept>),
     /// Write a session as memory has it: it is at its ceiling, or its newest
@@ -77,6 +77,19 @@ pub struct Exchange {
     pub refresh: Refresh,
     /// Where it was presented.
     pub origin: Origin,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// Whose sessions end at once.
+#[derive(Debug)]
+pub struct EndAll {
+    /// Whose.
+    pub of: Subject,
+    /// Why.
+    pub reason: EndReason,
+    /// Who.
+    pub cause: Cause,
     /// When.
     pub now: Timestamp,
 }
@@ -159,7 +172,7 @@ impl Op {
             Self::Refresh(_, reply) => drop(reply.send(Err(error))),
             Self::Change(_, reply) => drop(reply.send(Err(error))),
             Self::Sweep(_, _, reply) => drop(reply.send(Err(error))),
-            Self::EndAll(_, _, _, reply)
+            Self::EndAll(_, reply)
             | Self::Write(_, reply)
             | Self::PutMeta(_, _, reply)
             | Self::MarkClock { reply, .. } => drop(reply.send(Err(error))),

@@ -24,7 +24,7 @@ use super::view::View;
 use super::writer::{Writer, lag};
 use crate::model::{
     Attempt, Cause, Directory, DirectoryChange, EndReason, Origin, Outcome, Precondition, Resource,
-    Session, SessionId, Timestamp, Version,
+    Session, SessionId, Subject, Timestamp, Version,
 };
 use crate::ndata::{Query, SessionMember};
 use crate::store::{
@@ -197,15 +197,6 @@ impl SledStore {
     /// A small named value, as it was at opening.
     pub fn meta(&self, name: &str) -> Option<&[u8]> {
         self.meta.get(name).map(Vec::as_slice)
-    }
-
-    /// Keeps a small named value; `None` removes it.
-    ///
-    /// # Errors
-    /// As every change.
-    pub async fn put_meta(&self, name: &str, value: Option<Vec<u8>>) -> Result<(), StoreError> {
-        self.submit(|reply| Op::PutMeta(name.to_owned(), value, reply))
-            .await
     }
 
     /// Keeps the trusted time when nothing else is written for a while. With
@@ -427,11 +418,22 @@ impl Store for SledStore {
 
     async fn end_all(
         &self,
+        of: Subject,
         reason: EndReason,
         cause: Cause,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.submit(|reply| Op::EndAll(reason, cause, now, reply))
+        let end = Box::new(op::EndAll {
+            of,
+            reason,
+            cause,
+            now,
+        });
+        self.submit(|reply| Op::EndAll(end, reply)).await
+    }
+
+    async fn put_meta(&self, name: &str, value: Option<Vec<u8>>) -> Result<(), StoreError> {
+        self.submit(|reply| Op::PutMeta(name.to_owned(), value, reply))
             .await
     }
 
@@ -490,7 +492,7 @@ fn revive(
     rules: &Rules,
 ) -> Option<Record> {
     let behind = fenced.iter_mut().find_map(|fenced| {
-        let reason = fenced.fence.ends_session(&record.session, record.began)?;
+        let reason = fenced.fence.ends_session(&record)?;
         Some((fenced, reason))
     });
     if let Some((fenced, reason)) = behind {

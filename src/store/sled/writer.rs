@@ -178,9 +178,9 @@ impl<D: Disk> Writer<D> {
         let now = match op {
             Op::End(_, now, _)
             | Op::Count(_, _, now, _)
-            | Op::EndAll(_, _, now, _)
             | Op::Sweep(now, ..)
             | Op::MarkClock { now, .. } => *now,
+            Op::EndAll(end, _) => end.now,
             Op::Begin(begin, _) => begin.now,
             Op::BeginSigned(begin, _) => begin.now,
             Op::Refresh(exchange, _) => exchange.now,

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{CodecError, Names, decode, encode, env, env_number};
 use crate::model::{
-    AuthenticationType, Author, DeviceName, EndReason, EndedSession, Ends, Identity, Session,
-    SessionId, Subject, Timestamp, UserName, Version,
+    AuthenticationType, Author, DeviceName, EndReason, EndedSession, Ends, Identity, KeyNumber,
+    Session, SessionId, Subject, Timestamp, UserName, Version,
 };
 use crate::store::TokenState;
 use crate::store::sled::fence::Fence;
@@ -200,6 +200,7 @@ enum SubjectValue<'a> {
     User(&'a str),
     Device(&'a str),
     UserOnDevice(&'a str, &'a str),
+    Key(u16),
 }
 
 impl<'a> SubjectValue<'a> {
@@ -211,6 +212,7 @@ impl<'a> SubjectValue<'a> {
             Subject::UserOnDevice(user, device) => {
                 Self::UserOnDevice(user.as_str(), device.as_str())
             }
+            Subject::Key(number) => Self::Key(number.0),
         }
     }
 
@@ -225,6 +227,7 @@ impl<'a> SubjectValue<'a> {
                 let device: DeviceName = names.device(device)?;
                 Subject::UserOnDevice(name, device)
             }
+            Self::Key(number) => Subject::Key(KeyNumber(*number)),
         })
     }
 }
@@ -358,6 +361,7 @@ mod tests {
             Subject::User(identity.user_name.clone()),
             Subject::Device(identity.device_name.clone()),
             Subject::UserOnDevice(identity.user_name, identity.device_name),
+            Subject::Key(KeyNumber(7)),
         ];
         let ends = subjects.into_iter().map(|subject| Ends {
             subject,

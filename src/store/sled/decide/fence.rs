@@ -1,12 +1,12 @@
 //! Many sessions end at once: a fence goes up, and what stands behind it leaves
 //! the table a few at a time.
 
-use super::Verdict;
-use crate::model::{Author, Cause, EndReason, Ends, Subject, Timestamp};
+use super::{Verdict, answer};
+use crate::model::{Author, EndReason, Ends, Timestamp};
 use crate::store::StoreError;
 use crate::store::sled::disk::Batch;
 use crate::store::sled::fence::Fence;
-use crate::store::sled::op::Reply;
+use crate::store::sled::op::{EndAll, Reply};
 use crate::store::sled::record::Kept;
 use crate::store::sled::shared::Shared;
 
@@ -30,14 +30,22 @@ impl From<Fence> for Fenced {
 }
 
 pub(super) fn end_all(
-    reason: EndReason,
-    cause: Cause,
-    at: Timestamp,
+    wanted: EndAll,
     reply: Reply<()>,
+    shared: &Shared,
     batch: &mut Batch,
 ) -> Verdict {
+    let EndAll {
+        of,
+        reason,
+        cause,
+        now: at,
+    } = wanted;
+    if shared.table.ids(&of).is_empty() {
+        return answer(reply, Ok(()));
+    }
     let ends = vec![Ends {
-        subject: Subject::Everybody,
+        subject: of,
         keep: None,
         reason,
     }];

@@ -86,7 +86,7 @@ pub fn decide(op: Op, shared: &Shared, batch: &mut Batch) -> Verdict {
         Op::End(end, now, reply) => end::end_one(&end, now, reply, shared, batch),
         Op::Refresh(wanted, reply) => refresh::exchange(&wanted, reply, shared, batch),
         Op::Change(change, reply) => change::change_directory(*change, reply, shared, batch),
-        Op::EndAll(reason, cause, now, reply) => fence::end_all(reason, cause, now, reply, batch),
+        Op::EndAll(end, reply) => fence::end_all(*end, reply, shared, batch),
         Op::Sweep(..) => unreachable!("the writer sweeps by itself"),
         Op::Write(id, reply) => write::write(id, reply, shared, batch),
         Op::PutMeta(name, value, reply) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::names::NameId;
-use crate::model::{AuthenticationType, EndReason, Env, SessionId, Timestamp, Version};
+use crate::model::{AuthenticationType, EndReason, Env, KeyNumber, SessionId, Timestamp, Version};
 use crate::store::TokenState;
 use crate::store::sled::record::Record;
 
@@ -90,6 +90,7 @@ pub(super) struct Copied {
     pub(super) env: Env,
     pub(super) authentication_type: AuthenticationType,
     pub(super) began: u64,
+    pub(super) key: Option<KeyNumber>,
     pub(super) started_at: Timestamp,
     pub(super) expires_at: Timestamp,
     pub(super) last_access_at: Timestamp,
@@ -158,6 +159,7 @@ impl Entry {
             env: state.env,
             authentication_type: state.authentication_type,
             began: state.began,
+            key: state.key(),
             started_at: state.started_at,
             expires_at: state.expires_at,
             last_access_at: self.last_access(),
@@ -177,6 +179,11 @@ impl Entry {
 impl State {
     pub(super) const fn started_at(&self) -> Timestamp {
         self.started_at
+    }
+
+    /// The key that signed the newest token.
+    pub(super) fn key(&self) -> Option<KeyNumber> {
+        self.tokens.as_ref().map(TokenState::key)
     }
 
     /// How many versions were given since the last write.

@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 
 use super::entry::Copied;
 use super::names::NameId;
-use crate::model::{EndReason, SessionId};
+use crate::model::{EndReason, KeyNumber, SessionId};
 
 /// A fence, with names as numbers.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub(super) struct Raised {
     pub(super) user: Option<NameId>,
     /// Only on this device.
     pub(super) device: Option<NameId>,
+    /// Only those whose newest token was signed by this key.
+    pub(super) key: Option<KeyNumber>,
     /// All but this one.
     pub(super) keep: Option<SessionId>,
     /// Why.
@@ -30,6 +32,7 @@ impl Raised {
         session.began < self.number
             && self.user.is_none_or(|user| user == session.user)
             && self.device.is_none_or(|device| device == session.device)
+            && self.key.is_none_or(|key| session.key == Some(key))
             && self.keep != Some(session.id)
     }
 }

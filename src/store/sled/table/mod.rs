@@ -169,12 +169,7 @@ impl Table {
     /// The sessions in the table of a subject, those whose time is over
     /// included.
     pub fn ids(&self, subject: &Subject) -> Vec<SessionId> {
-        self.some_ids(|orders| match subject {
-            Subject::Everybody => orders
-                .by_user
-                .range(0..usize::MAX)
-                .map(NameKey::slot)
-                .collect(),
+        let mut ids = self.some_ids(|orders| match subject {
             Subject::User(user) => self.user_slots(orders, user),
             Subject::Device(device) => self.device_slots(orders, device),
             Subject::UserOnDevice(user, device) => {
@@ -185,7 +180,18 @@ impl Table {
                 slots.retain(|slot| orders.by_device.contains(&NameKey::new(device, *slot)));
                 slots
             }
-        })
+            Subject::Everybody | Subject::Key(_) => orders
+                .by_user
+                .range(0..usize::MAX)
+                .map(NameKey::slot)
+                .collect(),
+        });
+        if let Subject::Key(number) = subject {
+            // No order knows the keys, so all entries are asked, each by itself.
+            let key = |id: &SessionId| self.with(*id, |_, entry| entry.state.lock().key());
+            ids.retain(|id| key(id) == Some(Some(*number)));
+        }
+        ids
     }
 
     fn user_slots(&self, orders: &Orders, name: &UserName) -> Vec<Slot> {
@@ -215,11 +221,12 @@ impl Table {
     /// From the return of this call on, no session that began before commit
     /// `number` and is meant by `ends` is live, listed or counted.
     pub fn add_fence(&self, number: u64, ends: &Ends) {
-        let (user, device) = match &ends.subject {
-            Subject::Everybody => (None, None),
-            Subject::User(user) => (Some(user), None),
-            Subject::Device(device) => (None, Some(device)),
-            Subject::UserOnDevice(user, device) => (Some(user), Some(device)),
+        let (user, device, key) = match &ends.subject {
+            Subject::Everybody => (None, None, None),
+            Subject::User(user) => (Some(user), None, None),
+            Subject::Device(device) => (None, Some(device), None),
+            Subject::UserOnDevice(user, device) => (Some(user), Some(device), None),
+            Subject::Key(number) => (None, None, Some(*number)),
         };
         let orders = self.order.write();
         let (user_id, device_id) = (
@@ -233,6 +240,7 @@ impl Table {
                 number,
                 user: user_id,
                 device: device_id,
+                key,
                 keep,
                 reason,
             });

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::{CheckOutcome, Table};
 use crate::model::{
-    AuthenticationType, DeviceName, EndReason, Ends, Env, Identity, Session, SessionId, Subject,
-    Timestamp, UserName, Version,
+    AuthenticationType, DeviceName, EndReason, Ends, Env, Identity, KeyNumber, Session, SessionId,
+    Subject, Timestamp, UserName, Version,
 };
 use crate::ndata::{
     After, Direction, Filter, Literal, Member, Query, Row, SessionMember, Test, Value,
@@ -96,7 +96,7 @@ impl Model {
         let behind = |(number, ends): &&(u64, Ends)| {
             record.began < *number
                 && ends.keep != Some(record.session.id)
-                && is_of(&record.session, &ends.subject)
+                && is_of(record, &ends.subject)
         };
         self.fences.iter().find(behind).map(|(_, ends)| ends.reason)
     }
@@ -207,8 +207,8 @@ impl Model {
     }
 }
 
-fn is_of(session: &Session, subject: &Subject) -> bool {
-    let identity = &session.identity;
+fn is_of(record: &Record, subject: &Subject) -> bool {
+    let identity = &record.session.identity;
     match subject {
         Subject::Everybody => true,
         Subject::User(user) => identity.user_name == *user,
@@ -216,6 +216,7 @@ fn is_of(session: &Session, subject: &Subject) -> bool {
         Subject::UserOnDevice(user, device) => {
             identity.user_name == *user && identity.device_name == *device
         }
+        Subject::Key(key) => record.tokens.is_some_and(|tokens| tokens.key() == *key),
     }
 }
 
@@ -421,10 +422,11 @@ impl Both {
     /// A fence goes up, is seen by everybody, and comes down when what was
     /// behind it has left.
     fn fence(&mut self, tape: &mut Tape<'_>) {
-        let subject = match tape.below(4) {
+        let subject = match tape.below(5) {
             0 => Subject::Everybody,
             1 => Subject::User(user(tape.below(3))),
             2 => Subject::Device(device(tape.below(3))),
+            3 => Subject::Key(KeyNumber(tape.one(&[0, u16::MAX]))),
             _ => Subject::UserOnDevice(user(tape.below(3)), device(tape.below(3))),
         };
         let keep = tape.flip().then(|| id(tape.below(IDS)));
@@ -503,14 +505,10 @@ impl Both {
     fn listed_by_name(&mut self, tape: &mut Tape<'_>) {
         let (user, device) = (user(tape.below(3)), device(tape.below(3)));
         let same = |mut ours: Vec<SessionId>, subject: &Subject| {
-            let all = self
-                .model
-                .sessions
-                .iter()
-                .map(|known| &known.kept.record.session);
+            let all = self.model.sessions.iter().map(|known| &known.kept.record);
             let mut theirs: Vec<_> = all
-                .filter(|session| is_of(session, subject))
-                .map(|session| session.id)
+                .filter(|record| is_of(record, subject))
+                .map(|record| record.session.id)
                 .collect();
             ours.sort_unstable();
             theirs.sort_unstable();
@@ -527,6 +525,7 @@ impl Both {
             Subject::User(user.clone()),
             Subject::Device(device.clone()),
             Subject::UserOnDevice(user, device),
+            Subject::Key(KeyNumber(tape.one(&[0, u16::MAX]))),
         ] {
             same(self.table.ids(&subject), &subject);
         }

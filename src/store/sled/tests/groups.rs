@@ -2,6 +2,7 @@
 //! end as if they had come one after the other.
 
 use super::*;
+use crate::model::Subject;
 use std::sync::Arc;
 
 /// One of two operations on the same things.
@@ -40,7 +41,12 @@ async fn act(store: &SledStore, scene: &Scene, act: Act, slot: usize) -> bool {
         Act::Refresh => refresh(store, scene.standing, 0).await.is_ok(),
         Act::Disable => disable(store, "a").await.is_ok(),
         Act::EndAll => store
-            .end_all(EndReason::NotBefore, Cause::server(), NOW)
+            .end_all(
+                Subject::Everybody,
+                EndReason::NotBefore,
+                Cause::server(),
+                NOW,
+            )
             .await
             .is_ok(),
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::faults::Hanging;
 use super::*;
-use crate::model::Session;
+use crate::model::{Session, Subject};
 use crate::store::sled::verify;
 
 /// A request is answered within this, or never.
@@ -96,7 +96,12 @@ fn an_ending_whose_archiving_a_kill_cut_off_keeps_its_reason() {
     block_on(async {
         change(&store, shop()).await.expect("written");
         begin(&store, id, "a", "LINK").await.expect("written");
-        let ended = store.end_all(EndReason::NotBefore, Cause::server(), NOW);
+        let ended = store.end_all(
+            Subject::Everybody,
+            EndReason::NotBefore,
+            Cause::server(),
+            NOW,
+        );
         ended.await.expect("written");
     });
     twins::as_after_a_kill(dir.path(), killed.path());
@@ -115,7 +120,12 @@ fn an_id_that_has_ended_never_begins_again() {
         begin(&store, one, "a", "LINK").await.expect("written");
         begin(&store, two, "a", "LINK").await.expect("written");
         end(&store, one).await.expect("written");
-        let all = store.end_all(EndReason::NotBefore, Cause::server(), NOW);
+        let all = store.end_all(
+            Subject::Everybody,
+            EndReason::NotBefore,
+            Cause::server(),
+            NOW,
+        );
         // The second login follows the fence before its record is archived.
         let again = begin(&store, two, "a", "LINK");
         let (all, again) = tokio::join!(all, again);
