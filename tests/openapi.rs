@@ -180,6 +180,7 @@ impl<'a> Run<'a> {
         let mut body = example.clone();
         let own = log_in(self.server, "999", "demo-owner", "LINK");
         for (member, value) in [
+            ("token", Some(own.token.clone())),
             ("tokenId", Some(own.token)),
             ("refreshToken", Some(own.refresh)),
             ("code", self.set_up_code.clone()),
@@ -207,7 +208,7 @@ impl<'a> Run<'a> {
             let token = owner(self.server).token;
             headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
         }
-        self.server.send(&operation.method, path, &headers, body)
+        send(self.server, operation, path, &headers, body)
     }
 
     /// The answer is one that the document describes.
@@ -246,12 +247,37 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Sends a body as the operation takes it: as JSON, or an object of texts as a
+/// form.
+fn send(
+    server: &Server,
+    operation: &Operation<'_>,
+    path: &str,
+    headers: &[(String, String)],
+    body: &Value,
+) -> Answer {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let body_said = operation.said.get("requestBody");
+    if body_said.is_none_or(|said| said["content"].get(FORM).is_none()) {
+        return server.send(&operation.method, path, headers, body);
+    }
+    let pairs = body.as_object().into_iter().flatten().map(|(name, value)| {
+        let value = value.as_str().expect("a form holds texts");
+        format!("{name}={}", value.replace('+', "%2B").replace('=', "%3D"))
+    });
+    let form = ("Content-Type".to_owned(), FORM.to_owned());
+    let body = pairs.collect::<Vec<_>>().join("&");
+    server.send_text(&operation.method, path, &[headers, &[form]].concat(), &body)
+}
+
 /// The examples of a request's body; `null` for a request without one.
 fn request_examples<'a>(document: &'a Document, operation: &'a Operation<'_>) -> Vec<Value> {
     let Some(body) = operation.said.get("requestBody") else {
         return vec![Value::Null];
     };
-    let content = &document.resolve(body)["content"]["application/json"];
+    let contents = document.resolve(body)["content"].as_object();
+    let content = contents.and_then(|contents| contents.values().next());
+    let content = content.expect("a kind of body");
     let examples = document.examples(content);
     examples
         .into_iter()
@@ -366,7 +392,11 @@ fn every_parameter_of_a_query_is_understood() {
                 .map_or_else(|| example.to_string(), str::to_owned);
             let path = format!("{}?{name}={example}", operation.path);
             let answer = run.call(&operation, &path, &Value::Null);
-            assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+            assert!(
+                (200..300).contains(&answer.status),
+                "{path}: {}",
+                answer.text
+            );
             run.fits(&operation, &answer);
         }
     }
@@ -390,7 +420,7 @@ fn every_refusal_is_one_that_the_document_describes() {
     for operation in document.operations() {
         let name = operation.name();
         let send = |path: &str, headers: &[(String, String)], body: &Value| {
-            let answer = server.send(&operation.method, path, headers, body);
+            let answer = self::send(&server, &operation, path, headers, body);
             run.fits(&operation, &answer);
             answer.status
         };
@@ -414,7 +444,10 @@ fn every_refusal_is_one_that_the_document_describes() {
                 "{name}"
             );
         }
-        if operation.parameters_in("query").next().is_some() {
+        if operation
+            .parameters_in("query")
+            .any(|parameter| parameter["name"] == "$take")
+        {
             assert_eq!(
                 send(&format!("{path}?$take=x"), &[bearer(&token)], &Value::Null),
                 400,

@@ -54,11 +54,12 @@ const MADE: [&str; 4] = [
     "target/release/tillgate",
 ];
 
-const DOCUMENTS: [&str; 4] = [
+const DOCUMENTS: [&str; 5] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "docs/reverse-proxy.md",
 ];
 
 #[test]
@@ -398,7 +399,7 @@ fn named_paths(text: &str) -> BTreeSet<String> {
 
 fn looks_like_a_path(text: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || "./_-".contains(c);
-    let folders = ["./", "src/", "tests/", "benches/", "data/", ".ci/"];
+    let folders = ["./", "src/", "tests/", "benches/", "data/", "docs/", ".ci/"];
     let endings = [".md", ".toml", ".rs"];
     !text.is_empty()
         && text.chars().all(plain)

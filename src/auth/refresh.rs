@@ -37,6 +37,13 @@ fn bytes(
     bytes
 }
 
+/// Whether a text can be a refresh token at all.
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    let mut bytes = [0; TOKEN_BYTES];
+    text.len() == TOKEN_CHARS && BASE64_STANDARD.decode_slice(text, &mut bytes).is_ok()
+}
+
 /// SHA-256 of a token's text: the only thing of it that is stored.
 #[must_use]
 pub fn sha256(token: &str) -> [u8; 32] {
@@ -83,6 +90,22 @@ mod tests {
         }
         let next = token(&key, sid, 41, &salt);
         assert_eq!(generation_of(&key, sid, &salt, &next, 40), None);
+    }
+
+    #[test]
+    fn only_texts_like_those_made_can_be_tokens() {
+        let good = token(&InstallationKey::draw(), SessionId::draw(), 0, &[7; 16]);
+        assert!(is_token(&good));
+        for text in [
+            "",
+            "x",
+            &good[1..],
+            &format!("{good}="),
+            &good.replace('=', "A"),
+            &".".repeat(44),
+        ] {
+            assert!(!is_token(text), "{text}");
+        }
     }
 
     #[test]

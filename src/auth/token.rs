@@ -122,6 +122,12 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
+    /// Who issues its tokens: the id of the installation.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// Names a token that is to be signed with the key that signs at present.
     #[must_use]
     pub fn draw_jti(&self) -> [u8; 16] {

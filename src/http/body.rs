@@ -11,6 +11,7 @@ use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 use warp::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 
+use super::form;
 use super::problem::ApiError;
 
 /// Largest body that is read.
@@ -18,6 +19,10 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Deepest JSON that is read. Free data is stored and written again inside
 /// other documents, so it stays well below the depth that reading bears.
 pub const BODY_DEPTH_MAX: usize = 32;
+
+/// The media types of bodies.
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The bytes of a request's body as they arrive.
 pub(super) struct Body {
@@ -85,12 +90,37 @@ impl Body {
         headers: &HeaderMap,
         deadline: Duration,
     ) -> Result<Node, ApiError> {
-        look_at_type(headers)?;
-        let bytes = match self.held.take() {
-            Some(bytes) => bytes,
-            None => self.bytes(headers, deadline).await?,
-        };
+        let bytes = self.all(JSON, headers, deadline).await?;
         Node::parse(&bytes, BODY_DEPTH_MAX).map_err(|_| json_error(&bytes))
+    }
+
+    /// Reads the body as a form, as its headers must say it is: an object of
+    /// texts.
+    pub(super) async fn form(
+        &mut self,
+        headers: &HeaderMap,
+        deadline: Duration,
+    ) -> Result<Node, ApiError> {
+        let bytes = self.all(FORM, headers, deadline).await?;
+        let pairs = form::pairs(&bytes).ok_or(ApiError::Unreadable("The body is no form."))?;
+        let members = pairs
+            .into_iter()
+            .map(|(name, text)| (name, Node::Text(text)));
+        Ok(Node::Object(members.collect()))
+    }
+
+    /// The whole body, which must be of this kind.
+    async fn all(
+        &mut self,
+        kind: &str,
+        headers: &HeaderMap,
+        deadline: Duration,
+    ) -> Result<Vec<u8>, ApiError> {
+        look_at_type(kind, headers)?;
+        match self.held.take() {
+            Some(bytes) => Ok(bytes),
+            None => self.bytes(headers, deadline).await,
+        }
     }
 
     async fn bytes(
@@ -134,8 +164,8 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// `application/json`, in UTF-8 if it says in what, and not compressed.
-fn look_at_type(headers: &HeaderMap) -> Result<(), ApiError> {
+/// This media type, in UTF-8 if it says in what, and not compressed.
+fn look_at_type(kind: &str, headers: &HeaderMap) -> Result<(), ApiError> {
     let text = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -144,9 +174,9 @@ fn look_at_type(headers: &HeaderMap) -> Result<(), ApiError> {
         .get(CONTENT_ENCODING)
         .is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"));
     let mut pieces = text.split(';');
-    let is_json = pieces
+    let is_kind = pieces
         .next()
-        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+        .is_some_and(|said| said.trim().eq_ignore_ascii_case(kind));
     let in_utf8 = pieces.all(|piece| {
         let Some((name, value)) = piece.split_once('=') else {
             return true;
@@ -154,7 +184,7 @@ fn look_at_type(headers: &HeaderMap) -> Result<(), ApiError> {
         let charset = value.trim().trim_matches('"');
         !name.trim().eq_ignore_ascii_case("charset") || charset.eq_ignore_ascii_case("utf-8")
     });
-    if is_json && in_utf8 && plain {
+    if is_kind && in_utf8 && plain {
         Ok(())
     } else {
         Err(ApiError::UnsupportedMediaType)
@@ -323,13 +353,13 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-            assert_eq!(look_at_type(&headers).is_ok(), good, "{kind}");
+            assert_eq!(look_at_type(JSON, &headers).is_ok(), good, "{kind}");
         }
-        assert!(look_at_type(&HeaderMap::new()).is_err());
+        assert!(look_at_type(JSON, &HeaderMap::new()).is_err());
         let mut zipped = HeaderMap::new();
         zipped.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         zipped.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        assert!(look_at_type(&zipped).is_err());
+        assert!(look_at_type(JSON, &zipped).is_err());
     }
 
     #[test]

@@ -140,7 +140,10 @@ const SLOVAK: &[(&str, &str)] = &[
     ("Changed in the meantime", "Medzičasom zmenené"),
     ("The request is too large", "Požiadavka je príliš veľká"),
     ("The address is too long", "Adresa je príliš dlhá"),
-    ("The body must be JSON", "Telo musí byť vo formáte JSON"),
+    (
+        "The body is of another type than needed",
+        "Telo má iný typ, než je potrebné",
+    ),
     ("Locked for the time being", "Dočasne zamknuté"),
     ("The headers are too large", "Hlavičky sú príliš veľké"),
     ("Something went wrong here", "Na serveri nastala chyba"),

@@ -34,6 +34,7 @@ mod caught;
 mod conditions;
 mod devices;
 pub mod fields;
+mod form;
 mod health;
 mod hot;
 mod i18n;
@@ -52,6 +53,7 @@ mod set_up;
 mod signed;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tokens;
 mod users;
 pub mod wire;
 
@@ -144,6 +146,9 @@ enum Place<'a> {
     ApiKeys,
     ApiKey(&'a str),
     Keys,
+    Introspect,
+    Revoke,
+    Verify,
     Health,
     Live,
     Ready,
@@ -189,6 +194,9 @@ paths! {
     ["apikeys"] => (Place::ApiKeys, "/apikeys", "GET, HEAD, POST, OPTIONS"),
     ["apikeys", id] => (Place::ApiKey(id), "/apikeys/{id}", "GET, HEAD, PUT, DELETE, OPTIONS"),
     [".well-known", "jwks.json"] => (Place::Keys, "/.well-known/jwks.json", "GET, HEAD, OPTIONS"),
+    ["introspect"] => (Place::Introspect, "/introspect", "POST, OPTIONS"),
+    ["revoke"] => (Place::Revoke, "/revoke", "POST, OPTIONS"),
+    ["auth", "verify"] => (Place::Verify, "/auth/verify", "GET, HEAD, OPTIONS"),
     ["health"] => (Place::Health, "/health", "GET, HEAD, OPTIONS"),
     ["livez"] => (Place::Live, "/livez", "GET, HEAD, OPTIONS"),
     ["readyz"] => (Place::Ready, "/readyz", "GET, HEAD, OPTIONS"),
@@ -238,6 +246,9 @@ async fn dispatch<S: Store>(
         (Verb::Put, Place::ApiKey(id)) => api_keys::put(app, id, request).await,
         (Verb::Delete, Place::ApiKey(id)) => listed::delete::<ApiKey, _>(app, id, request).await,
         (Verb::Get, Place::Keys) => Ok(keys::published(app)),
+        (Verb::Post, Place::Introspect) => tokens::introspect(app, request).await,
+        (Verb::Post, Place::Revoke) => tokens::revoke(app, request).await,
+        (Verb::Get, Place::Verify) => tokens::verify(app, request).await,
         (Verb::Get, Place::Health) => Ok(health::report(app)),
         (Verb::Get, Place::Live) => Ok(health::live()),
         (Verb::Get, Place::Ready) => health::ready(app),
@@ -268,9 +279,13 @@ async fn handle<S: Store>(
     let segments = request::segments(&path).ok_or(ApiError::NotFound)?;
     let (place, form, allow) = place(&segments).ok_or(ApiError::NotFound)?;
     *template = form;
-    // Whoever watches over the server gets its state, whatever they prefer.
-    let watched = matches!(place, Place::Health | Place::Live | Place::Ready);
-    if !watched && !request::takes_json(&request.headers) {
+    // Whoever watches over the server gets its state, whatever they prefer, and
+    // a proxy's question carries what the client prefers of somebody else.
+    let any_accept = matches!(
+        place,
+        Place::Health | Place::Live | Place::Ready | Place::Verify
+    );
+    if !any_accept && !request::takes_json(&request.headers) {
         return Err(ApiError::NotAcceptable);
     }
     if signed::is_signed(request) {

@@ -212,7 +212,7 @@ impl ApiError {
             Self::UnsupportedMediaType => kind(
                 S::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported-media-type",
-                "The body must be JSON",
+                "The body is of another type than needed",
             ),
             Self::Locked(_) => coded(S::LOCKED, "locked", "Locked for the time being", 5),
             Self::HeadersTooLarge => kind(

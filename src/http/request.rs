@@ -99,24 +99,47 @@ impl Request {
         app: &App<S>,
         reach: Reach,
     ) -> Result<Caller, ApiError> {
-        let value = self.headers.get(AUTHORIZATION);
-        let value = value.ok_or(ApiError::Unauthenticated {
-            reason: None,
-            presented: false,
-        })?;
-        let origin = self.origin();
+        let (value, origin) = (self.authorization()?, self.origin());
         let caller = if nws4::is_presented(value.as_bytes()) {
             signed::caller(app, self, value.as_bytes(), origin, reach).await?
         } else {
             app.caller(bearer(value)?, reach).await?.from(origin)
         };
+        self.note(&caller);
+        Ok(caller)
+    }
+
+    fn authorization(&self) -> Result<&HeaderValue, ApiError> {
+        let value = self.headers.get(AUTHORIZATION);
+        value.ok_or(ApiError::Unauthenticated {
+            reason: None,
+            presented: false,
+        })
+    }
+
+    /// The bearer token.
+    pub(super) fn bearer(&self) -> Result<&str, ApiError> {
+        bearer(self.authorization()?)
+    }
+
+    /// Notes who asks, for the log.
+    pub(super) fn note(&self, caller: &Caller) {
         let user = caller.session.identity.user_name.clone();
         // Handlers ask once; asked again, the first answer stands.
         let _ = self.known.set(Identified {
             session: caller.session.id,
             user,
         });
-        Ok(caller)
+    }
+
+    /// Reads the body as a form.
+    pub(super) async fn form<T>(
+        &mut self,
+        shape: impl FnOnce(&mut Fields<'_>) -> Option<T>,
+    ) -> Result<T, ApiError> {
+        let deadline = self.peer.body_timeout;
+        let node = self.body.form(&self.headers, deadline).await?;
+        fields::read(node, "", shape).map_err(ApiError::Invalid)
     }
 
     /// Reads the body as an object.

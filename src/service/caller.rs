@@ -70,6 +70,16 @@ impl<S: Store> App<S> {
     /// [`ServiceError::Unauthenticated`] with the reason when the session is
     /// over; [`ServiceError::Forbidden`] while the password must be changed.
     pub async fn caller(&self, token: &str, reach: Reach) -> Result<Caller, ServiceError> {
+        self.caller_of(token, reach, true).await
+    }
+
+    /// As [`App::caller`]; without `touch` the access is not counted.
+    pub(super) async fn caller_of(
+        &self,
+        token: &str,
+        reach: Reach,
+        touch: bool,
+    ) -> Result<Caller, ServiceError> {
         let now = self.now();
         let known = match self.bearer.authenticate(token, now) {
             Ok(known) => known,
@@ -93,7 +103,7 @@ impl<S: Store> App<S> {
         let access = Access {
             id: known.sid,
             jti_head: Some(known.jti_head),
-            touch: true,
+            touch,
         };
         let checked = match self.store.check(access, now).await {
             Ok(checked) => checked,

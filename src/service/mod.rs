@@ -23,6 +23,7 @@ mod sessions;
 mod set_up;
 mod signed;
 pub mod sweep;
+mod tokens;
 
 pub use api_keys::{CreatedKey, GivenCredentials};
 pub use caller::{Caller, Reach};
@@ -30,6 +31,7 @@ pub use keys::KeyKeeper;
 pub use login::{LoggedIn, RefreshedPair};
 pub use set_up::{SetUpGate, SetUpRequest};
 pub use signed::{SignedDoor, SignedRequest};
+pub use tokens::Introspected;
 
 /// Everything a use case needs.
 #[derive(Debug)]

@@ -517,6 +517,14 @@ impl Store for MemoryStore {
         state.sessions[at].tokens
     }
 
+    async fn session_of_refresh(&self, sha256: [u8; 32], now: Timestamp) -> Option<SessionId> {
+        let state = self.state.lock();
+        let hash = |kept: &Kept| kept.tokens.map(|tokens| tokens.refresh_sha256);
+        let fits = |kept: &&Kept| hash(kept) == Some(sha256);
+        let id = state.sessions.iter().find(fits)?.session.id;
+        self.live(&state, id, now).is_ok().then_some(id)
+    }
+
     async fn refresh(
         &self,
         refresh: Refresh,

@@ -459,6 +459,14 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Option<TokenState>> + Send;
 
+    /// The live session whose current refresh token has this SHA-256. It looks
+    /// at every session, one such search at a time: for what is asked rarely.
+    fn session_of_refresh(
+        &self,
+        sha256: [u8; 32],
+        now: Timestamp,
+    ) -> impl Future<Output = Option<SessionId>> + Send;
+
     /// Exchanges a refresh token. The current generation: `_v` grows,
     /// `expiresAt` moves, the generation after it becomes current. The one
     /// before it, within [`Rules::refresh_grace`] and while neither the current

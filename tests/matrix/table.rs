@@ -78,6 +78,11 @@ fn bare(path: &str) -> (String, Value) {
     (path.to_owned(), Value::Null)
 }
 
+/// A form, which is a body of text.
+fn form(path: &str, token: &str) -> (String, Value) {
+    (path.to_owned(), format!("token={token}").into())
+}
+
 /// Every route.
 pub const ROWS: &[Row] = &[
     row(
@@ -249,6 +254,26 @@ pub const ROWS: &[Row] = &[
         ANY,
         |s| bare(&format!("/apikeys/{}", s.key)),
     ),
+    row(
+        ("GET", "/.well-known/jwks.json"),
+        Access::Open,
+        200,
+        NOTHING,
+        |_| bare("/.well-known/jwks.json"),
+    ),
+    row(
+        ("POST", "/introspect"),
+        Access::Right(&["sessionReadAny"]),
+        200,
+        EITHER,
+        |s| form("/introspect", &s.tokens.0),
+    ),
+    row(("POST", "/revoke"), Access::Open, 200, EITHER, |s| {
+        form("/revoke", &s.tokens.0)
+    }),
+    row(("GET", "/auth/verify"), Access::Login, 204, NOTHING, |_| {
+        bare("/auth/verify")
+    }),
     row(("GET", "/health"), Access::Open, 200, NOTHING, |_| {
         bare("/health")
     }),

@@ -214,7 +214,7 @@ impl Server {
         self.send(method, path, &headers(token), body)
     }
 
-    /// One call with headers.
+    /// One call with headers. `body` is sent as JSON when it is not null.
     pub fn send(
         &self,
         method: &str,
@@ -222,18 +222,40 @@ impl Server {
         headers: &[(String, String)],
         body: &Value,
     ) -> Answer {
+        if body.is_null() {
+            return self.send_text(method, path, headers, "");
+        }
+        let json = ("Content-Type".to_owned(), "application/json".to_owned());
+        let headers = [headers, &[json]].concat();
+        self.send_text(method, path, &headers, &body.to_string())
+    }
+
+    /// One call with a form.
+    pub fn send_form(&self, method: &str, path: &str, token: Option<&str>, form: &str) -> Answer {
+        const FORM: &str = "application/x-www-form-urlencoded";
+        let kind = ("Content-Type".to_owned(), FORM.to_owned());
+        self.send_text(method, path, &[headers(token), vec![kind]].concat(), form)
+    }
+
+    /// One call with headers and any body at all.
+    pub fn send_text(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(String, String)],
+        body: &str,
+    ) -> Answer {
         let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.address));
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let answer = if body.is_null() {
+        let answer = if body.is_empty() {
             let request = request.body(()).expect("a good request");
             self.agent.run(request)
         } else {
-            let request = request.header("Content-Type", "application/json");
-            let request = request.body(body.to_string()).expect("a good request");
+            let request = request.body(body.to_owned()).expect("a good request");
             let request = self
                 .agent
                 .configure_request(request)

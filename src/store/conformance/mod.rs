@@ -72,6 +72,7 @@ macro_rules! on_store {
             ending::what_is_out_of_scope_is_neither_found_nor_ended,
             ending::ending_everybody_spares_only_who_logs_in_later,
             ending::a_revoked_key_ends_whose_newest_token_it_signed,
+            refresh::a_session_is_found_by_its_current_refresh_token_only,
             refresh::the_current_token_moves_the_end_and_the_version,
             refresh::the_longest_life_caps_every_refresh,
             refresh::a_repeat_within_the_grace_gets_the_first_answer_again,

@@ -34,6 +34,26 @@ fn ended_for_reuse<S: Store>(shop: &Shop<S>, id: SessionId, presented: u32, now:
     assert_eq!(shop.refresh(id, presented, now).err(), Some(over));
 }
 
+pub(crate) fn a_session_is_found_by_its_current_refresh_token_only<S: Store>(
+    open: &impl Fn(Rules) -> S,
+) {
+    let shop = shop(open);
+    let find = |generation, now| {
+        let search = shop
+            .store
+            .session_of_refresh(refresh_sha256(generation), now);
+        shop.run(search)
+    };
+    assert_eq!(find(0, at(0)), None);
+    let id = shop.begin("1", "P01", at(0)).id;
+    assert_eq!(find(0, at(1)), Some(id));
+    shop.refresh(id, 0, at(1)).expect("is the current token");
+    assert_eq!((find(0, at(2)), find(1, at(2))), (None, Some(id)));
+    assert_eq!(find(1, at(1_000_001)), None, "its time is over");
+    shop.end(id, at(3)).expect("is live");
+    assert_eq!(find(1, at(3)), None);
+}
+
 pub(crate) fn the_current_token_moves_the_end_and_the_version<S: Store>(
     open: &impl Fn(Rules) -> S,
 ) {

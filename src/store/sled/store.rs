@@ -53,6 +53,8 @@ pub struct SledStore {
     operations: Mutex<Option<SyncSender<Op>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     stopping: Arc<AtomicBool>,
+    /// Held by the one search through all sessions.
+    searching: tokio::sync::Mutex<()>,
     meta: BTreeMap<String, Vec<u8>>,
     mark: Timestamp,
     installation: String,
@@ -177,6 +179,7 @@ impl SledStore {
             operations: Mutex::new(Some(sender)),
             threads: Mutex::new(threads),
             stopping,
+            searching: tokio::sync::Mutex::new(()),
             meta,
             mark,
             installation,
@@ -380,6 +383,15 @@ impl Store for SledStore {
     async fn tokens(&self, id: SessionId, now: Timestamp) -> Option<TokenState> {
         self.shared.table.find(id, now)?;
         self.shared.table.get(id)?.record.tokens
+    }
+
+    async fn session_of_refresh(&self, sha256: [u8; 32], now: Timestamp) -> Option<SessionId> {
+        let _one = self.searching.lock().await;
+        let shared = Arc::clone(&self.shared);
+        // Too long for a serving thread when there are many sessions.
+        let search = move || shared.table.id_of_refresh(&sha256);
+        let id = tokio::task::spawn_blocking(search).await.ok()??;
+        self.shared.table.find(id, now).map(|session| session.id)
     }
 
     async fn refresh(

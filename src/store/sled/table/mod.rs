@@ -194,6 +194,21 @@ impl Table {
         ids
     }
 
+    /// The session in the table whose current refresh token has this SHA-256.
+    /// Every session is looked at, each by itself.
+    pub fn id_of_refresh(&self, sha256: &[u8; 32]) -> Option<SessionId> {
+        let fits = |id: &SessionId| {
+            let fits = self.with(*id, |_, entry| {
+                let state = entry.state.lock();
+                state
+                    .tokens
+                    .is_some_and(|tokens| tokens.refresh_sha256 == *sha256)
+            });
+            fits == Some(true)
+        };
+        self.ids(&Subject::Everybody).into_iter().find(fits)
+    }
+
     fn user_slots(&self, orders: &Orders, name: &UserName) -> Vec<Slot> {
         self.users
             .id(name)
