@@ -11,6 +11,7 @@ use std::process::Command;
 
 use document::{Document, Operation};
 use serde_json::{Value, json};
+use support::signer::Signer;
 use support::{Answer, Login, Place, Server};
 
 /// The shop that the examples are sent to.
@@ -175,6 +176,16 @@ impl<'a> Run<'a> {
         made.json()["id"].as_str().expect("an id").to_owned()
     }
 
+    /// An active key with all rights.
+    fn signer(&self) -> Signer {
+        let body = json!({
+            "name": "signs", "userName": "999", "deviceName": "LINK", "isActive": true,
+        });
+        let token = owner(self.server).token;
+        let made = self.server.call("POST", "/apikeys", Some(&token), &body);
+        Signer::of(&made.json())
+    }
+
     /// The body with what only this run can know in it.
     fn body(&self, example: &Value) -> Value {
         let mut body = example.clone();
@@ -204,7 +215,11 @@ impl<'a> Run<'a> {
                 ))
             })
             .collect();
-        if operation.needs_login() {
+        if operation.needs_signature() {
+            let text = body.to_string();
+            let signer = self.signer();
+            headers.extend(signer.headers(self.server, &operation.method, path, &text));
+        } else if operation.needs_login() {
             let token = owner(self.server).token;
             headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
         }

@@ -465,3 +465,79 @@ fn who_shows_nothing_is_asked_for_either_kind_of_credentials() {
         ]
     );
 }
+
+#[test]
+fn a_service_with_a_key_opens_sessions_for_people_who_have_no_more_than_the_key() {
+    let place = Place::with_shop();
+    let server = place.serve();
+    let (made, signer) = key(
+        &server,
+        "999",
+        "BackOffice",
+        &["sessionCreate", "userCreate"],
+    );
+    let open = |user: &str, device: &str| {
+        let body = json!({"UserName": user, "DeviceName": device});
+        signer.send(&server, "POST", "/api/sessions", &body)
+    };
+    let token = owner(&server);
+    let user = json!({"userName": "w", "devices": [{"name": "P02"}]});
+    assert_eq!(
+        server.call("POST", "/users", Some(&token), &user).status,
+        201
+    );
+
+    let opened = open("w", "P02");
+    assert_eq!(opened.status, 201, "{}", opened.text);
+    let body = opened.json();
+    let id = body["sessionId"].as_str().expect("an id");
+    assert!(
+        opened
+            .header("location")
+            .ends_with(&format!("/sessions/{id}"))
+    );
+    let own = body["tokenId"].as_str().expect("a token");
+    assert_eq!(server.get("/api/auth", own).json()["userName"], "w");
+    let session = server.get(&format!("/sessions/{id}"), own).json();
+    assert_eq!(session["identity"]["authenticationType"], "Bearer");
+    assert_eq!(open("w", "P02").status, 201);
+    assert_eq!(
+        server.get("/api/auth", own).status,
+        401,
+        "the till holds one session"
+    );
+
+    for (user, device) in [
+        ("nobody", "P02"),
+        ("w", "P01"),
+        ("w", "nowhere"),
+        ("a/b", "P02"),
+    ] {
+        let refused = open(user, device);
+        assert_eq!(
+            (refused.status, &refused.json()["errorCode"]),
+            (401, &json!(1)),
+            "{user}"
+        );
+    }
+    assert_eq!(open("", "P02").status, 400);
+    assert_eq!(open("999", "BackOffice").status, 403, "an administrator");
+    assert_eq!(
+        open("m", "BackOffice").status,
+        403,
+        "a manager has more than the key"
+    );
+    change(&server, &made, |key| key["permissions"] = json!([]));
+    assert_eq!(open("m", "BackOffice").status, 201);
+    assert_eq!(
+        open("999", "BackOffice").status,
+        403,
+        "also by a key with admin"
+    );
+    let body = json!({"userName": "w", "deviceName": "P02"});
+    let bearer = server.call("POST", "/sessions", Some(&token), &body);
+    assert_eq!(
+        bearer.status, 403,
+        "the right gives nothing in a bearer session"
+    );
+}

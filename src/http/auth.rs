@@ -8,7 +8,7 @@ use super::request::Request;
 use super::resource::ProfileBody;
 use super::wire::{self, AuthResult, RefreshResult};
 use crate::auth::secret::Secret;
-use crate::service::{App, Reach};
+use crate::service::{App, Reach, ServiceError};
 use crate::store::Store;
 
 /// `POST /auth`
@@ -26,15 +26,20 @@ pub(super) async fn log_in<S: Store>(
     let (user, password, device) = read.await?;
     let origin = request.origin();
     let logged_in = app.log_in(&origin, &user, password, &device).await;
-    let logged_in = logged_in.map_err(|error| match error.into() {
-        // No token was presented, so none is said to be invalid.
+    let logged_in = logged_in.map_err(refused)?;
+    Ok(Reply::ok(wire::json(&AuthResult::from(&logged_in))))
+}
+
+/// The refusal of a login. No token was presented for it, so none is said to be
+/// invalid.
+pub(super) fn refused(error: ServiceError) -> ApiError {
+    match error.into() {
         ApiError::Unauthenticated { reason, .. } => ApiError::Unauthenticated {
             reason,
             presented: false,
         },
         error => error,
-    })?;
-    Ok(Reply::ok(wire::json(&AuthResult::from(&logged_in))))
+    }
 }
 
 /// `GET /auth`

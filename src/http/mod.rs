@@ -178,7 +178,7 @@ macro_rules! paths {
 }
 
 paths! {
-    ["sessions"] => (Place::Sessions, "/sessions", "GET, HEAD, OPTIONS"),
+    ["sessions"] => (Place::Sessions, "/sessions", "GET, HEAD, POST, OPTIONS"),
     ["sessions", "ended" | "revocations"] => (Place::Reserved, "/sessions/{word}", "GET, HEAD, OPTIONS"),
     ["sessions", id] => (Place::Session(id), "/sessions/{id}", "GET, HEAD, DELETE, OPTIONS"),
     ["auth"] => (Place::Auth, "/auth", "GET, HEAD, POST, DELETE, OPTIONS"),
@@ -214,6 +214,7 @@ async fn dispatch<S: Store>(
     let (app, limits) = (&*shared.app, &shared.settings.query);
     match (Verb::from(&request.method), place) {
         (Verb::Get, Place::Sessions) => sessions::list(app, limits, request).await,
+        (Verb::Post, Place::Sessions) => sessions::open(app, request).await,
         (Verb::Get, Place::Session(id)) => sessions::get(app, id, request).await,
         (Verb::Delete, Place::Session(id)) => sessions::delete(app, id, request).await,
         (Verb::Get, Place::Reserved) => Err(ApiError::NotFound),

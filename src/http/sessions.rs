@@ -1,11 +1,12 @@
-//! `/sessions`: list, look, end.
+//! `/sessions`: list, look, end, and open for somebody else.
 
 use warp::http::StatusCode;
 
 use super::problem::ApiError;
 use super::reply::Reply;
 use super::request::Request;
-use super::{conditions, wire};
+use super::wire::AuthResult;
+use super::{auth, conditions, wire};
 use crate::model::SessionId;
 use crate::ndata::{self, Limits, SessionMember};
 use crate::service::{App, Reach};
@@ -21,6 +22,22 @@ pub(super) async fn list<S: Store>(
     let query = ndata::parse::<SessionMember>(request.query.as_deref(), limits)?;
     let page = app.list_sessions(&caller, &query).await?;
     Ok(Reply::ok(wire::session_page(&query, &page)))
+}
+
+/// `POST /sessions`
+pub(super) async fn open<S: Store>(app: &App<S>, request: &mut Request) -> Result<Reply, ApiError> {
+    let caller = request.caller(app, Reach::Everything).await?;
+    let read = request.object(|fields| {
+        let user = fields.required("userName");
+        let device = fields.required("deviceName");
+        Some((user?, device?))
+    });
+    let (user, device) = read.await?;
+    let opened = app.open_for(&caller, &user, &device).await;
+    let opened = opened.map_err(auth::refused)?;
+    let path = format!("/sessions/{}", opened.pair.session.id);
+    let body = wire::json(&AuthResult::from(&opened));
+    Ok(Reply::json(StatusCode::CREATED, body).located(&path))
 }
 
 /// `GET /sessions/{id}`, when the hot route has left it to the table.

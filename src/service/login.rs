@@ -7,8 +7,8 @@ use crate::auth::refresh;
 use crate::auth::secret::Secret;
 use crate::auth::token::{NewToken, TokenError};
 use crate::model::{
-    Attempt, AuthenticationType, Cause, DeviceName, DirectoryChange, EndReason, Field, Origin,
-    Outcome, Precondition, Principal, Refusal, Session, SessionId, Timestamp, UserName,
+    Attempt, AuthenticationType, Cause, DeviceName, DirectoryChange, EndReason, Field, KnownRight,
+    Origin, Outcome, Precondition, Principal, Refusal, Session, SessionId, Timestamp, UserName,
 };
 use crate::store::{End, NewSession, Refresh, Scope, Store, StoreError, TokenState};
 
@@ -83,9 +83,46 @@ impl<S: Store> App<S> {
         };
         let mut new = self.new_session(user_name, device_name, Some(stored));
         new.attempt = Some(attempt);
-        let (refresh_sha256, salt, jti) = (new.refresh_sha256, new.salt, new.jti);
         let (user, device) = (new.user_name.clone(), new.device_name.clone());
         let cause = Cause::caller(user, device, origin.clone());
+        self.open(new, cause).await
+    }
+
+    /// Opens a session for somebody whom a trusted service has verified itself:
+    /// all rules of a login but password and lockout.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`] unless the request is signed with an API key
+    /// that has `sessionCreate`, and for a person who has `admin` or a right
+    /// that the key lacks; [`ServiceError::Unauthenticated`] as for a login.
+    pub async fn open_for(
+        &self,
+        caller: &Caller,
+        user: &str,
+        device: &str,
+    ) -> Result<LoggedIn, ServiceError> {
+        let forbidden = |sentence: &str| Err(ServiceError::Forbidden(sentence.to_owned()));
+        if caller.origin.api_key.is_none() || !caller.may(KnownRight::SessionCreate) {
+            return forbidden("This needs an API key with the right sessionCreate.");
+        }
+        let names = UserName::parse(user)
+            .ok()
+            .zip(DeviceName::parse(device).ok());
+        let directory = self.store.directory().await;
+        let person = names.and_then(|(user, device)| directory.principal(&user, &device));
+        let person = person.ok_or(ServiceError::Unauthenticated { reason: None })?;
+        let own = &caller.principal.rights;
+        if person.rights.is_admin() || !own.cover(&person.rights) {
+            return forbidden("The person has rights that the key lacks, or admin.");
+        }
+        let (user, device) = (&person.user.user_name, &person.device.name);
+        let new = self.new_session(user.clone(), device.clone(), None);
+        self.open(new, caller.cause()).await
+    }
+
+    async fn open(&self, new: NewSession, cause: Cause) -> Result<LoggedIn, ServiceError> {
+        const REFUSED: ServiceError = ServiceError::Unauthenticated { reason: None };
+        let (refresh_sha256, salt, jti) = (new.refresh_sha256, new.salt, new.jti);
         let begun = match self.store.begin(new, cause, self.now()).await {
             Ok(begun) => begun,
             Err(StoreError::Denied) => return Err(REFUSED),

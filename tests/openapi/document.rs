@@ -56,6 +56,11 @@ impl Operation<'_> {
             .is_none_or(|security| security.as_array().is_none_or(|one_of| !one_of.is_empty()))
     }
 
+    /// Whether only a signed request is let in.
+    pub fn needs_signature(&self) -> bool {
+        self.said.get("security") == Some(&serde_json::json!([{ "nws4": [] }]))
+    }
+
     /// Whether this status stands in the document by its number.
     pub fn documents(&self, status: u16) -> bool {
         self.said["responses"].get(status.to_string()).is_some()
