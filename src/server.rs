@@ -270,15 +270,15 @@ async fn connection(
     let service = TowerToHyperService::new(warp::service(answers.to(peer)));
     let requests = service_fn(|request: Request<Incoming>| {
         pulse.enter(Phase::Answering);
-        // What HTTP itself refuses never reaches a route.
+        let (method, uri) = (request.method(), request.uri());
         let answer = answers
-            .refused(request.version(), request.uri(), request.headers())
-            .map_or_else(|| Answer::Coming(service.call(request)), Answer::Refused);
+            .at_once(method, request.version(), uri, request.headers())
+            .map_or_else(|| Answer::Coming(service.call(request)), Answer::Given);
         let pulse = &pulse;
         async move {
             let answer = match answer {
                 Answer::Coming(answer) => answer.await,
-                Answer::Refused(answer) => Ok(answer),
+                Answer::Given(answer) => Ok(answer),
             };
             pulse.enter(Phase::Waiting);
             answer
@@ -300,7 +300,7 @@ async fn connection(
 /// The answer to one request.
 enum Answer<F> {
     /// Given before any route.
-    Refused(Response),
+    Given(Response),
     /// A route is at work.
     Coming(F),
 }

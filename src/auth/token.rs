@@ -16,6 +16,8 @@ use self::ring::Held;
 pub use self::ring::{KEYS_MAX, PublicKey, RingError, Standing};
 use crate::model::{KeyNumber, Session, SessionId, Timestamp};
 
+pub(super) use key::SIGNATURE_CHARS;
+
 mod key;
 mod ring;
 
@@ -24,6 +26,7 @@ const AUDIENCE: &str = "tillgate";
 /// Longest token, in bytes, that is looked at: names of 64 characters, each
 /// spelled as long as can be, fit.
 pub const TOKEN_BYTES_MAX: usize = 4096;
+
 /// A token to be made. The same input always gives the same token.
 #[derive(Clone, Copy, Debug)]
 pub struct NewToken<'a> {

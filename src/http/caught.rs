@@ -18,15 +18,19 @@ pub(super) async fn caught<T>(handler: impl Future<Output = T>) -> Result<T, Pan
     let mut handler = pin!(handler);
     poll_fn(|cx| {
         let polled = catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx)));
-        polled.map_or_else(
-            |_| {
-                tracing::error!(target: "http", "a handler panicked");
-                Poll::Ready(Err(Panicked))
-            },
-            |polled| polled.map(Ok),
-        )
+        polled.map_or_else(|_| Poll::Ready(Err(told())), |polled| polled.map(Ok))
     })
     .await
+}
+
+/// As [`caught`], of a handler that waits for nothing.
+pub(super) fn caught_at_once<T>(handler: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(handler)).map_err(|_| told())
+}
+
+fn told() -> Panicked {
+    tracing::error!(target: "http", "a handler panicked");
+    Panicked
 }
 
 #[cfg(test)]
@@ -41,5 +45,7 @@ mod tests {
             assert!(std::hint::black_box(false), "on purpose");
         };
         assert_eq!(caught(panics).await, Err(Panicked));
+        let panics = || assert!(std::hint::black_box(false), "on purpose");
+        assert_eq!(caught_at_once(panics), Err(Panicked));
     }
 }

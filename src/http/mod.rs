@@ -1,8 +1,9 @@
-//! The API over HTTP: the table of all routes, and the two filters that stand
+//! The API over HTTP: the table of all routes, and the filter that stands
 //! before it. Nothing here decides what a caller may; that is the service's.
 //!
-//! `GET /sessions/{id}` is asked thousands of times a second and has a filter
-//! of its own. Everything else goes through one filter and one table.
+//! `GET /sessions/{id}` is asked thousands of times a second and, as a rule,
+//! answered before any filter (`hot`). Everything else goes through one filter
+//! and one table.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use warp::Filter;
 use warp::http::header::{ALLOW, HeaderMap, HeaderValue};
-use warp::http::{StatusCode, Uri, Version};
+use warp::http::{Method, StatusCode, Uri, Version};
 use warp::path::FullPath;
 use warp::reply::Response;
 
@@ -92,8 +93,15 @@ pub trait Answers: Clone + Send + Sync + 'static {
         peer: Peer,
     ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static;
 
-    /// The answer to a request that HTTP itself refuses, before any route.
-    fn refused(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Option<Response>;
+    /// The answer to a request that needs no route and waits for nothing: one
+    /// that HTTP itself refuses, or the hot one.
+    fn at_once(
+        &self,
+        method: &Method,
+        version: Version,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Option<Response>;
 
     /// The bytes of a response that ends a connection on which no request
     /// could be read.
@@ -357,11 +365,19 @@ impl<S: Store> Answers for Routes<S> {
         peer: Peer,
     ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static
     {
-        hot::filter(&self.0).or(everything(&self.0, peer)).unify()
+        everything(&self.0, peer)
     }
 
-    fn refused(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
-        let error = request::look_at_head(version, uri, headers).err()?;
+    fn at_once(
+        &self,
+        method: &Method,
+        version: Version,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Option<Response> {
+        let Err(error) = request::look_at_head(version, uri, headers) else {
+            return hot::answer(&self.0, method, uri, headers);
+        };
         // An address that is too long is not sent back.
         let path = if error == ApiError::UriTooLong {
             ""
@@ -380,7 +396,7 @@ impl<S: Store> Answers for Routes<S> {
     }
 }
 
-/// The filter behind the hot one: takes the request apart and never rejects.
+/// The filter of every route: takes the request apart and never rejects.
 fn everything<S: Store>(
     shared: &Arc<Shared<S>>,
     peer: Peer,
@@ -410,8 +426,7 @@ fn everything<S: Store>(
                 body,
                 known,
             };
-            // Boxed: it is five times the hot route, whose futures would be as
-            // large as this one and are moved several times.
+            // Boxed: it is large, and moved several times.
             Box::pin(answer(Arc::clone(&shared), request))
         })
         .recover(|_: warp::Rejection| {

@@ -128,11 +128,15 @@ impl Reply {
 
 /// The entity tag of a version.
 pub(super) fn etag(version: Version) -> HeaderValue {
-    let mut text = Vec::with_capacity(22);
-    text.push(b'"');
-    text.extend_from_slice(version.to_string().as_bytes());
-    text.push(b'"');
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).expect("digits and quotes only")
+    let mut text = [b'"'; 22];
+    let mut at = text.len() - 1;
+    let mut rest = version.0;
+    while at == text.len() - 1 || rest > 0 {
+        at -= 1;
+        text[at] = b"0123456789"[usize::try_from(rest % 10).unwrap_or(0)];
+        rest /= 10;
+    }
+    HeaderValue::from_bytes(&text[at - 1..]).expect("digits and quotes only")
 }
 
 /// Whole seconds, rounded up, at least one.
@@ -275,6 +279,13 @@ mod tests {
             RequestId::new(1, u64::MAX).as_str(),
             "00000001-ffffffffffffffff"
         );
+    }
+
+    #[test]
+    fn an_entity_tag_is_the_version_in_quotes() {
+        for version in [0, 1, 9, 10, 12_345, u64::MAX] {
+            assert_eq!(etag(Version(version)), format!("\"{version}\""));
+        }
     }
 
     #[test]

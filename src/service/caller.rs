@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use super::{App, ServiceError};
-use crate::auth::memory::TokenError;
-use crate::model::{Cause, EndReason, KnownRight, Origin, Principal, Session, Version};
-use crate::store::{Access, Store, StoreError};
+use crate::auth::memory::{KnownToken, TokenError};
+use crate::model::{
+    Cause, EndReason, KnownRight, Origin, Principal, Session, SessionId, Timestamp, Version,
+};
+use crate::store::{Access, Checked, Store, StoreError};
 
 /// An authenticated caller, looked up for this request.
 #[derive(Clone, Debug)]
@@ -100,18 +102,45 @@ impl<S: Store> App<S> {
             }
             Err(_) => return Err(ServiceError::Unauthenticated { reason: None }),
         };
-        let access = Access {
-            id: known.sid,
-            jti_head: Some(known.jti_head),
-            touch,
-        };
-        let checked = match self.store.check(access, now).await {
+        let checked = self.store.check(access(&known, touch), now).await;
+        self.checked(&known, checked, reach)
+    }
+
+    /// The caller's own session, if its id is asked for and the answer waits
+    /// for nothing. `None`: nothing was counted, and [`App::caller`] has the
+    /// answer.
+    pub fn own_session_at_once(
+        &self,
+        token: &str,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Option<Result<Session, ServiceError>> {
+        let known = self.bearer.authenticate(token, now).ok()?;
+        if known.claims.sid != id {
+            return None;
+        }
+        let checked = self.store.check_at_once(access(&known, true), now)?;
+        let caller = self.checked(&known, checked, Reach::Everything);
+        Some(caller.map(|caller| caller.session))
+    }
+
+    /// The caller of a session that was checked.
+    fn checked(
+        &self,
+        known: &KnownToken,
+        checked: Result<Checked, StoreError>,
+        reach: Reach,
+    ) -> Result<Caller, ServiceError> {
+        let checked = match checked {
             Ok(checked) => checked,
             Err(StoreError::NotLive(reason)) => {
                 return Err(ServiceError::Unauthenticated { reason });
             }
             Err(error) => return Err(error.into()),
         };
+        if known.note != Some(checked.place) {
+            self.bearer.note(known, checked.place);
+        }
         let Some(principal) = checked.principal else {
             let reason = Some(EndReason::AccountDisabled);
             return Err(ServiceError::Unauthenticated { reason });
@@ -123,5 +152,15 @@ impl<S: Store> App<S> {
             origin: Origin::default(),
         };
         caller.within(reach)
+    }
+}
+
+/// The access that a request with this token is.
+pub(super) fn access(known: &KnownToken, touch: bool) -> Access {
+    Access {
+        id: known.claims.sid,
+        jti_head: Some(known.claims.jti_head),
+        touch,
+        place: known.note,
     }
 }

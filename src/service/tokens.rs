@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::caller::access;
 use super::{App, Caller, Reach, ServiceError};
 use crate::auth::refresh;
 use crate::auth::token::Claims;
 use crate::model::{Cause, EndReason, KnownRight, Origin, Principal, Right, Rights, Session};
-use crate::store::{Access, Scope, Store, StoreError};
+use crate::store::{Scope, Store, StoreError};
 
 /// What a good token stands for at this instant (RFC 7662).
 #[derive(Debug)]
@@ -62,16 +63,12 @@ impl<S: Store> App<S> {
         touch: bool,
     ) -> Result<Option<Introspected>, ServiceError> {
         self.let_introspect(caller)?;
-        let (now, keys) = (self.now(), self.bearer.keys());
-        let Ok(claims) = keys.verify(token, now) else {
+        let now = self.now();
+        let Ok(known) = self.bearer.authenticate(token, now) else {
             return Ok(None);
         };
-        let access = Access {
-            id: claims.sid,
-            jti_head: Some(claims.jti_head),
-            touch: touch && claims.sid != caller.session.id,
-        };
-        let checked = match self.store.check(access, now).await {
+        let touch = touch && known.claims.sid != caller.session.id;
+        let checked = match self.store.check(access(&known, touch), now).await {
             Ok(checked) => checked,
             Err(StoreError::NotLive(_)) => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -79,8 +76,8 @@ impl<S: Store> App<S> {
         Ok(checked.principal.map(|principal| Introspected {
             session: checked.session,
             principal,
-            claims,
-            issuer: keys.issuer().to_owned(),
+            claims: known.claims,
+            issuer: self.bearer.keys().issuer().to_owned(),
         }))
     }
 

@@ -333,6 +333,31 @@ impl MemoryStore {
             tokens,
         })
     }
+
+    fn check_now(&self, access: Access, now: Timestamp) -> Result<Checked, StoreError> {
+        let state = &mut *self.state.lock();
+        let at = self.live(state, access.id, now)?;
+        let Kept { session, tokens } = &mut state.sessions[at];
+        let before = session.version;
+        if access.touch {
+            session.last_access_at = session.last_access_at.max(now);
+            session.version = before.next();
+        }
+        if let Some(tokens) = tokens {
+            tokens.used |= tokens.generation > 0 && access.jti_head == Some(tokens.jti_head());
+        }
+        let session = session.clone();
+        let identity = &session.identity;
+        let principal = state
+            .directory
+            .principal(&identity.user_name, &identity.device_name);
+        Ok(Checked {
+            session,
+            before,
+            principal: principal.map(Arc::new),
+            place: 0,
+        })
+    }
 }
 
 /// The record of a name.
@@ -379,27 +404,11 @@ fn is_of(kept: &Kept, subject: &Subject) -> bool {
 
 impl Store for MemoryStore {
     async fn check(&self, access: Access, now: Timestamp) -> Result<Checked, StoreError> {
-        let state = &mut *self.state.lock();
-        let at = self.live(state, access.id, now)?;
-        let Kept { session, tokens } = &mut state.sessions[at];
-        let before = session.version;
-        if access.touch {
-            session.last_access_at = session.last_access_at.max(now);
-            session.version = before.next();
-        }
-        if let Some(tokens) = tokens {
-            tokens.used |= tokens.generation > 0 && access.jti_head == Some(tokens.jti_head());
-        }
-        let session = session.clone();
-        let identity = &session.identity;
-        let principal = state
-            .directory
-            .principal(&identity.user_name, &identity.device_name);
-        Ok(Checked {
-            session,
-            before,
-            principal: principal.map(Arc::new),
-        })
+        self.check_now(access, now)
+    }
+
+    fn check_at_once(&self, access: Access, now: Timestamp) -> Option<Result<Checked, StoreError>> {
+        Some(self.check_now(access, now))
     }
 
     async fn find(&self, id: SessionId, scope: &Scope, now: Timestamp) -> Option<Session> {
@@ -481,6 +490,7 @@ impl Store for MemoryStore {
             session: session.clone(),
             before,
             principal: Some(Arc::new(principal)),
+            place: 0,
         })
     }
 

@@ -13,7 +13,7 @@ pub(super) const KEY_BYTES: usize = 32;
 /// Bytes of an Ed25519 signature.
 const SIGNATURE_BYTES: usize = 64;
 /// Their base64url.
-const SIGNATURE_CHARS: usize = 86;
+pub(in crate::auth) const SIGNATURE_CHARS: usize = 86;
 /// Bytes of the public key's SHA-256 that name the key.
 const KID_BYTES: usize = 12;
 

@@ -31,6 +31,7 @@ pub(crate) fn an_access_that_does_not_count_changes_nothing<S: Store>(open: &imp
         id: begun.id,
         jti_head: None,
         touch: false,
+        place: None,
     };
 
     let checked = shop.run(shop.store.check(quiet, at(40))).expect("is live");

@@ -354,6 +354,7 @@ impl<S: Store> Side<S> {
             id,
             jti_head: carried.map(TokenState::jti_head),
             touch,
+            place: None,
         };
         match self.runtime.block_on(self.store().check(access, now)) {
             Ok(checked) => {

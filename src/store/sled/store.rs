@@ -24,7 +24,7 @@ use super::view::View;
 use super::writer::{Writer, lag};
 use crate::model::{
     Attempt, Cause, Directory, DirectoryChange, EndReason, Origin, Outcome, Precondition, Resource,
-    Session, SessionId, Subject, Timestamp, Version,
+    Session, SessionId, Subject, Timestamp,
 };
 use crate::ndata::{Query, SessionMember};
 use crate::store::{
@@ -43,6 +43,8 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(15);
 const FLUSH_MAX: Duration = Duration::from_secs(8);
 /// How often touches are merged into the order by last access.
 const DRAIN_EVERY: Duration = Duration::from_millis(100);
+/// How much nicer to others the merging thread is than the serving ones.
+const ORDER_NICENESS: i32 = 5;
 /// Marks merged in one step.
 const DRAIN_BATCH: usize = 1_024;
 
@@ -251,30 +253,37 @@ impl SledStore {
             .filter(|silent| *silent >= STALLED_AFTER)
     }
 
-    /// Counts an access; the session after it and its version before.
-    async fn access(
-        &self,
-        access: Access,
-        now: Timestamp,
-    ) -> Result<(Session, Version), StoreError> {
+    /// Counts an access, after the session was written if it must be.
+    async fn access(&self, access: Access, now: Timestamp) -> Result<Checked, StoreError> {
         let mut can_write = !self.shared.pulse.read_only();
         loop {
-            match self.shared.table.check(&access, now, can_write) {
-                CheckOutcome::Live { session, before } => return Ok((session, before)),
-                CheckOutcome::NotLive => return Err(self.not_live(access.id, now)),
-                CheckOutcome::MustWrite => {
-                    // Checks go on while nothing can be written, also while the
-                    // store stops: asked again, memory answers.
-                    // Boxed: rare, and as large as all the rest.
-                    let written = Box::pin(self.submit(|reply| Op::Write(access.id, reply))).await;
-                    can_write = written.is_ok();
-                }
+            if let Some(checked) = self.look(&access, now, can_write) {
+                return checked;
             }
+            // Checks go on while nothing can be written, also while the store
+            // stops: asked again, memory answers.
+            let written = self.submit(|reply| Op::Write(access.id, reply)).await;
+            can_write = written.is_ok();
         }
     }
 
-    fn not_live(&self, id: SessionId, now: Timestamp) -> StoreError {
-        StoreError::NotLive(self.shared.table.reason(id, now))
+    /// A check as far as memory goes; `None` when the session must be written
+    /// first.
+    fn look(
+        &self,
+        access: &Access,
+        now: Timestamp,
+        can_write: bool,
+    ) -> Option<Result<Checked, StoreError>> {
+        let Shared { table, view, .. } = &*self.shared;
+        match table.check(access, now, can_write, view) {
+            CheckOutcome::Live(checked) => Some(Ok(checked)),
+            CheckOutcome::NotLive => {
+                let reason = table.reason(access.id, now);
+                Some(Err(StoreError::NotLive(reason)))
+            }
+            CheckOutcome::MustWrite => None,
+        }
     }
 }
 
@@ -286,17 +295,7 @@ impl Drop for SledStore {
 
 impl Store for SledStore {
     async fn check(&self, access: Access, now: Timestamp) -> Result<Checked, StoreError> {
-        let (session, before) = self.access(access, now).await?;
-        let identity = &session.identity;
-        let principal = self
-            .shared
-            .view
-            .principal(&identity.user_name, &identity.device_name);
-        Ok(Checked {
-            session,
-            before,
-            principal,
-        })
+        self.access(access, now).await
     }
 
     async fn check_signed(&self, signer: &Signer, now: Timestamp) -> Result<Checked, StoreError> {
@@ -306,17 +305,19 @@ impl Store for SledStore {
             id: held.ok_or(StoreError::NotLive(None))?,
             jti_head: None,
             touch: true,
+            place: None,
         };
-        let (session, before) = match self.access(access, now).await {
-            // Why the last one is over is of no use to who opens the next.
-            Err(StoreError::NotLive(_)) => return Err(StoreError::NotLive(None)),
-            accessed => accessed?,
-        };
-        Ok(Checked {
-            session,
-            before,
-            principal: Some(principal),
-        })
+        let checked = self.access(access, now).await;
+        checked
+            .map(|checked| Checked {
+                principal: Some(principal),
+                ..checked
+            })
+            .map_err(|error| match error {
+                // Why the last one is over is of no use to who opens the next.
+                StoreError::NotLive(_) => StoreError::NotLive(None),
+                error => error,
+            })
     }
 
     async fn begin_signed(
@@ -328,6 +329,10 @@ impl Store for SledStore {
     ) -> Result<Session, StoreError> {
         let begin = Box::new(op::BeginSigned { signer, id, now });
         self.submit(|reply| Op::BeginSigned(begin, reply)).await
+    }
+
+    fn check_at_once(&self, access: Access, now: Timestamp) -> Option<Result<Checked, StoreError>> {
+        self.look(&access, now, !self.shared.pulse.read_only())
     }
 
     async fn find(&self, id: SessionId, scope: &Scope, now: Timestamp) -> Option<Session> {
@@ -524,6 +529,8 @@ fn revive(
 
 /// Merges touches into the order by last access until the store stops.
 fn keep_order(shared: &Shared, stopping: &AtomicBool) {
+    // Nobody waits for it: queries read the marks along.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), ORDER_NICENESS);
     while !stopping.load(Ordering::Acquire) {
         while shared.table.drain(DRAIN_BATCH) == DRAIN_BATCH {}
         std::thread::sleep(DRAIN_EVERY);

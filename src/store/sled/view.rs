@@ -2,6 +2,7 @@
 //! and who may do what on which device, looked up in it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::{HashMap, HashTable};
 use parking_lot::RwLock;
@@ -13,6 +14,9 @@ use crate::store::Signer;
 #[derive(Debug)]
 pub struct View {
     state: RwLock<State>,
+    /// Grows with each directory put in force; changed under the lock of
+    /// `state`. Never 0, so that 0 stands for none.
+    number: AtomicU64,
     hasher: foldhash::fast::RandomState,
 }
 
@@ -46,6 +50,7 @@ impl View {
         };
         Self {
             state: RwLock::new(state),
+            number: AtomicU64::new(1),
             hasher: foldhash::fast::RandomState::default(),
         }
     }
@@ -61,6 +66,24 @@ impl View {
         state.directory = Arc::new(directory);
         state.principals.clear();
         state.signers.clear();
+        self.number.fetch_add(1, Ordering::Release);
+    }
+
+    /// The number of the directory in force: what was looked up under it is
+    /// good as long as it is the same.
+    pub fn state(&self) -> u64 {
+        self.number.load(Ordering::Acquire)
+    }
+
+    /// [`View::principal`], with the number of a directory that it is not older
+    /// than.
+    pub fn principal_of(
+        &self,
+        user: &UserName,
+        device: &DeviceName,
+    ) -> (u64, Option<Arc<Principal>>) {
+        let number = self.state();
+        (number, self.principal(user, device))
     }
 
     /// The user on the device with the rights of this instant; `None` when

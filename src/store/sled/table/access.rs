@@ -1,14 +1,16 @@
 //! What requests do with one session: check it, find it, and wait for a
 //! conditional change of it.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::entry::{Entry, Standing, State};
+use super::entry::{Copied, Entry, Standing, State};
 use super::shard::Slot;
 use super::{CheckOutcome, Table};
-use crate::model::{EndReason, Session, SessionId, Timestamp, Version};
-use crate::store::Access;
+use crate::model::{EndReason, Principal, Session, SessionId, Timestamp, Version};
 use crate::store::sled::record::{Kept, Record};
+use crate::store::sled::view::View;
+use crate::store::{Access, Checked};
 
 impl Table {
     /// Counts an access of a live session: `lastAccessAt` becomes the later of
@@ -18,8 +20,17 @@ impl Table {
     /// token is seen for the first time, which must be durable before the
     /// answer. Without `can_write` the first is answered without being counted,
     /// the second from memory.
-    pub fn check(&self, access: &Access, now: Timestamp, can_write: bool) -> CheckOutcome {
-        let checked = self.with(access.id, |slot, entry| {
+    ///
+    /// The directory is looked at only when it has changed since the session's
+    /// last check: the entry keeps what was found.
+    pub fn check(
+        &self,
+        access: &Access,
+        now: Timestamp,
+        can_write: bool,
+        view: &View,
+    ) -> CheckOutcome {
+        let checked = self.with_near(access.id, access.place, |slot, entry| {
             let mut state = entry.state.lock();
             if !self.is_live(entry, &state, now) {
                 return CheckOutcome::NotLive;
@@ -40,13 +51,33 @@ impl Table {
                 return CheckOutcome::MustWrite;
             }
             let copied = entry.copy(&state);
+            let principal = self.principal(&copied, &mut state, view);
             drop(state);
-            CheckOutcome::Live {
-                session: self.session(&copied),
+            let session = match &principal {
+                Some(known) => {
+                    let user_name = known.user.user_name.clone();
+                    copied.session(user_name, known.device.name.clone())
+                }
+                None => self.session(&copied),
+            };
+            CheckOutcome::Live(Checked {
+                session,
                 before,
-            }
+                principal,
+                place: slot.0,
+            })
         });
         checked.unwrap_or(CheckOutcome::NotLive)
+    }
+
+    /// User, device and rights of a session, as the directory has them at this
+    /// instant.
+    fn principal(&self, copied: &Copied, state: &mut State, view: &View) -> Option<Arc<Principal>> {
+        if state.seen_directory != view.state() {
+            let (user, device) = (self.users.get(copied.user), self.devices.get(copied.device));
+            (state.seen_directory, state.principal) = view.principal_of(&user, &device);
+        }
+        state.principal.clone()
     }
 
     /// A live session; counts nothing.
@@ -185,6 +216,7 @@ impl Table {
 mod tests {
     use std::time::Duration;
 
+    use super::super::testing::{Seen, check};
     use super::*;
     use crate::model::{AuthenticationType, DeviceName, Env, Identity, UserName};
     use crate::store::{Rules, TokenState};
@@ -237,13 +269,6 @@ mod tests {
         (table, id)
     }
 
-    fn version_after(outcome: &CheckOutcome) -> Option<u64> {
-        match outcome {
-            CheckOutcome::Live { session, .. } => Some(session.version.0),
-            _ => None,
-        }
-    }
-
     #[test]
     fn past_half_of_its_reserve_a_session_is_to_be_written_first() {
         let (table, id) = table();
@@ -251,11 +276,12 @@ mod tests {
             id,
             jti_head: None,
             touch: true,
+            place: None,
         };
 
         let until_urgent = (1..CEILING)
             .take_while(|now| {
-                table.check(&access, at(*now), true);
+                check(&table, &access, at(*now), true);
                 table.urgent(9).is_empty()
             })
             .count();
@@ -275,13 +301,14 @@ mod tests {
             id,
             jti_head: None,
             touch: true,
+            place: None,
         };
-        (1..CEILING).for_each(|now| drop(table.check(&access, at(now), true)));
+        (1..CEILING).for_each(|now| drop(check(&table, &access, at(now), true)));
 
-        assert_eq!(table.check(&access, at(100), true), CheckOutcome::MustWrite);
-        let unmoved = table.check(&access, at(100), false);
+        assert_eq!(check(&table, &access, at(100), true), Seen::MustWrite);
+        let unmoved = check(&table, &access, at(100), false);
 
-        assert_eq!(version_after(&unmoved), Some(CEILING));
+        assert_eq!(unmoved.version(), Some(CEILING));
         let session = table.find(id, at(100)).expect("it lives");
         assert_eq!(session.last_access_at, at(CEILING - 1));
     }
@@ -293,9 +320,10 @@ mod tests {
             id,
             jti_head: Some(0),
             touch: false,
+            place: None,
         };
 
-        assert_eq!(version_after(&table.check(&access, at(1), true)), Some(1));
+        assert_eq!(check(&table, &access, at(1), true).version(), Some(1));
     }
 
     #[test]
@@ -305,14 +333,15 @@ mod tests {
             id,
             jti_head: Some(0),
             touch: false,
+            place: None,
         };
 
-        assert_eq!(table.check(&access, at(1), true), CheckOutcome::MustWrite);
-        assert_eq!(table.check(&access, at(1), true), CheckOutcome::MustWrite);
+        assert_eq!(check(&table, &access, at(1), true), Seen::MustWrite);
+        assert_eq!(check(&table, &access, at(1), true), Seen::MustWrite);
         let record = table.to_write(id).expect("it is there");
         assert!(record.tokens.is_some_and(|tokens| tokens.used));
         table.written(id, &record);
 
-        assert_eq!(version_after(&table.check(&access, at(1), true)), Some(1));
+        assert_eq!(check(&table, &access, at(1), true).version(), Some(1));
     }
 }

@@ -150,6 +150,10 @@ impl<K: Copy + Ord, const MAX: usize> CountedSet<K, MAX> {
 
     /// The chunk that holds the key or would; `None` when it stands before all.
     fn chunk_of(&self, key: &K) -> Option<usize> {
+        // Most keys that are put in are the greatest so far.
+        if self.firsts.last().is_some_and(|first| first <= key) {
+            return Some(self.firsts.len() - 1);
+        }
         self.firsts
             .partition_point(|first| first <= key)
             .checked_sub(1)

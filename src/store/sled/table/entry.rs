@@ -1,12 +1,15 @@
 //! One session in the table: what it holds, and what an access does to it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::names::NameId;
-use crate::model::{AuthenticationType, EndReason, Env, KeyNumber, SessionId, Timestamp, Version};
+use crate::model::{
+    AuthenticationType, EndReason, Env, KeyNumber, Principal, SessionId, Timestamp, Version,
+};
 use crate::store::TokenState;
 use crate::store::sled::record::Record;
 
@@ -27,7 +30,9 @@ pub(super) enum Standing {
     Gone,
 }
 
-/// A session in its slot.
+/// A session in its slot. What an access reads stands in front, in the order
+/// written, within two cache lines: most of what it costs is waiting for them.
+#[repr(C, align(64))]
 pub(super) struct Entry {
     pub(super) id: SessionId,
     /// `lastAccessAt` in milliseconds. Written only under the lock of `state`;
@@ -40,37 +45,16 @@ pub(super) struct Entry {
 
 /// What of a session is behind its lock.
 #[derive(Clone)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent marks of one byte each"
-)]
+#[repr(C)]
 pub(super) struct State {
     pub(super) user: NameId,
     pub(super) device: NameId,
     pub(super) env: Env,
     pub(super) authentication_type: AuthenticationType,
-    started_at: Timestamp,
-    pub(super) expires_at: Timestamp,
-    /// Never above `ceiling`.
-    pub(super) version: u64,
-    /// No version above it before the next write.
-    pub(super) ceiling: u64,
-    /// How far the ceiling was above the version of the last write.
-    reserve: u32,
-    pub(super) began: u64,
-    pub(super) written: u64,
-    /// `lastAccessAt` of the last write.
-    pub(super) disk_last_access: Timestamp,
-    /// The last access under which the order by last access holds the session.
-    pub(super) ordered_last_access: Timestamp,
-    /// The instant under which the order by idle deadline holds the session;
-    /// accesses do not move it, so it is never later than the true deadline.
-    pub(super) idle_at: Timestamp,
-    /// `used` is set as soon as the newest token was seen.
-    pub(super) tokens: Option<TokenState>,
-    /// Whether the disk knows that the newest token was seen.
-    pub(super) use_is_durable: bool,
     pub(super) standing: Standing,
+    /// Whether the first use of the newest token must be written: it came with
+    /// a refresh, and the disk does not know that it was seen.
+    awaits_use: bool,
     /// Its slot waits to be merged into the order by last access.
     pub(super) is_marked: bool,
     /// Memory is ahead of the disk; its slot waits to be written.
@@ -79,6 +63,29 @@ pub(super) struct State {
     pub(super) is_urgent: bool,
     /// A conditional change is being decided: accesses are counted after it.
     pub(super) is_pinned: bool,
+    /// How far the ceiling was above the version of the last write.
+    reserve: u32,
+    started_at: Timestamp,
+    pub(super) expires_at: Timestamp,
+    /// Never above `ceiling`.
+    pub(super) version: u64,
+    /// No version above it before the next write.
+    pub(super) ceiling: u64,
+    /// The last access under which the order by last access holds the session.
+    pub(super) ordered_last_access: Timestamp,
+    /// The number of the directory in which `principal` was looked up; 0: none.
+    pub(super) seen_directory: u64,
+    /// What the last check found there.
+    pub(super) principal: Option<Arc<Principal>>,
+    pub(super) began: u64,
+    pub(super) written: u64,
+    /// `lastAccessAt` of the last write.
+    pub(super) disk_last_access: Timestamp,
+    /// The instant under which the order by idle deadline holds the session;
+    /// accesses do not move it, so it is never later than the true deadline.
+    pub(super) idle_at: Timestamp,
+    /// `used` is set as soon as the newest token was seen.
+    pub(super) tokens: Option<TokenState>,
 }
 
 /// The values of a session at one instant, names as numbers.
@@ -123,7 +130,9 @@ impl Entry {
             ordered_last_access: last,
             idle_at: idle.map_or(Timestamp::MAX, |idle| last.plus(idle)),
             tokens: record.tokens,
-            use_is_durable: record.tokens.is_some_and(|tokens| tokens.used),
+            awaits_use: awaits_use(record.tokens.as_ref()),
+            seen_directory: 0,
+            principal: None,
             standing: Standing::Listed,
             is_marked: false,
             is_dirty: false,
@@ -208,9 +217,8 @@ impl State {
     /// does not know yet that it is in use. The token of a login forbids no
     /// repeat of an earlier refresh, so its use is not kept.
     pub(super) fn is_first_use(&self, jti_head: Option<u64>) -> bool {
-        let refreshed = self.tokens.as_ref().filter(|tokens| tokens.generation > 0);
-        let newest = refreshed.map(TokenState::jti_head);
-        !self.use_is_durable && jti_head.is_some() && jti_head == newest
+        let newest = || self.tokens.as_ref().map(TokenState::jti_head);
+        self.awaits_use && jti_head.is_some() && jti_head == newest()
     }
 
     /// The record is on the disk: versions up to its ceiling may be given.
@@ -222,9 +230,13 @@ impl State {
         self.is_urgent = false;
         let generation = |tokens: &Option<TokenState>| tokens.as_ref().map(|t| t.generation);
         if generation(&self.tokens) == generation(&record.tokens) {
-            self.use_is_durable = record.tokens.is_some_and(|tokens| tokens.used);
+            self.awaits_use = awaits_use(record.tokens.as_ref());
         }
     }
+}
+
+fn awaits_use(tokens: Option<&TokenState>) -> bool {
+    tokens.is_some_and(|tokens| tokens.generation > 0 && !tokens.used)
 }
 
 fn reserve(record: &Record) -> u32 {

@@ -17,8 +17,8 @@ use parking_lot::{Mutex, RwLock};
 use crate::model::{
     AuthenticationType, DeviceName, EndReason, Ends, Session, SessionId, Timestamp, UserName,
 };
-use crate::model::{Identity, Subject, Version};
-use crate::store::Rules;
+use crate::model::{Identity, Subject};
+use crate::store::{Checked, Rules};
 use counted_set::CountedSet;
 use dirty::Dirty;
 use entry::{Copied, Entry};
@@ -55,17 +55,14 @@ mod model_test;
 mod page_test;
 #[cfg(test)]
 mod race_test;
+#[cfg(test)]
+mod testing;
 
 /// What an access comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum CheckOutcome {
     /// It is counted, if it was to be.
-    Live {
-        /// The session after it.
-        session: Session,
-        /// `_v` before it.
-        before: Version,
-    },
+    Live(Checked),
     /// There is no such live session.
     NotLive,
     /// Nothing is counted: the session must be written first, then asked again.
@@ -291,6 +288,23 @@ impl Table {
         let shard = self.shard(hash).read();
         let (place, entry) = shard.find(hash, &id)?;
         Some(look(Slot::new(place, hash.shard()), entry))
+    }
+
+    /// As [`Table::with`], first at the place where the session may be. What
+    /// has left its place never lives again under its id.
+    fn with_near<R>(
+        &self,
+        id: SessionId,
+        place: Option<u32>,
+        look: impl FnOnce(Slot, &Entry) -> R,
+    ) -> Option<R> {
+        if let Some(slot) = place.map(Slot) {
+            let shard = self.shards[slot.shard()].read();
+            if let Some(entry) = shard.get(slot.place()).filter(|entry| entry.id == id) {
+                return Some(look(slot, entry));
+            }
+        }
+        self.with(id, look)
     }
 
     /// Looks at whatever is in a slot, under its shard's lock.

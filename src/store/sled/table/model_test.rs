@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{CheckOutcome, Table};
+use super::Table;
+use super::testing::{Seen, check};
 use crate::model::{
     AuthenticationType, DeviceName, EndReason, Ends, Env, Identity, KeyNumber, Session, SessionId,
     Subject, Timestamp, UserName, Version,
@@ -131,13 +132,13 @@ impl Model {
         }
     }
 
-    fn check(&mut self, access: &Access, can_write: bool) -> CheckOutcome {
+    fn check(&mut self, access: &Access, can_write: bool) -> Seen {
         let now = self.now;
         let Some(at) = self.at(access.id) else {
-            return CheckOutcome::NotLive;
+            return Seen::NotLive;
         };
         if !self.is_live(&self.sessions[at].kept.record) {
-            return CheckOutcome::NotLive;
+            return Seen::NotLive;
         }
         let known = &mut self.sessions[at];
         let record = &mut known.kept.record;
@@ -149,21 +150,21 @@ impl Model {
                 .iter_mut()
                 .for_each(|tokens| tokens.used = true);
             if can_write {
-                return CheckOutcome::MustWrite;
+                return Seen::MustWrite;
             }
         }
         let before = record.session.version;
         if access.touch {
             if record.session.version >= record.ceiling {
                 if can_write {
-                    return CheckOutcome::MustWrite;
+                    return Seen::MustWrite;
                 }
             } else {
                 record.session.version = before.next();
                 record.session.last_access_at = record.session.last_access_at.max(now);
             }
         }
-        CheckOutcome::Live {
+        Seen::Live {
             session: record.session.clone(),
             before,
         }
@@ -321,9 +322,11 @@ impl Both {
                 id: id(tape.below(IDS)),
                 jti_head,
                 touch: tape.below(4) != 0,
+                // Wherever it is said to be, it is found where it is.
+                place: tape.one(&[None, Some(0), Some(77), Some(u32::MAX)]),
             };
             let can_write = tape.flip();
-            let ours = self.table.check(&access, self.model.now, can_write);
+            let ours = check(&self.table, &access, self.model.now, can_write);
             assert_eq!(ours, self.model.check(&access, can_write));
         }
     }
@@ -462,11 +465,12 @@ impl Both {
             id,
             jti_head: None,
             touch: true,
+            place: None,
         };
         let mut held = 0;
         for _ in 0..tape.below(3) {
-            if let CheckOutcome::Live { session, before } =
-                self.table.check(&access, self.model.now, false)
+            if let Seen::Live { session, before } =
+                check(&self.table, &access, self.model.now, false)
             {
                 assert_eq!(session.version, before);
                 held += 1;

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::{CheckOutcome, Table};
+use super::Table;
+use super::testing::{Seen, check};
 use crate::model::{
     AuthenticationType, DeviceName, EndReason, Env, Identity, Session, SessionId, Timestamp,
     UserName, Version,
@@ -113,20 +114,21 @@ impl Race {
                 id,
                 jti_head: None,
                 touch: true,
+                place: None,
             };
-            match self.table.check(&access, now(number + round % 500), true) {
-                CheckOutcome::Live { session, before } => {
+            match check(&self.table, &access, now(number + round % 500), true) {
+                Seen::Live { session, before } => {
                     assert!(number >= removed, "a removed session was touched");
                     assert_eq!(session.version, before.next());
                     given.push((id, session.version));
                 }
-                CheckOutcome::NotLive => {
+                Seen::NotLive => {
                     let is_there =
                         number < inserted && number >= self.removed.load(Ordering::Acquire);
                     // The one the writer is removing right then is neither.
                     assert!(!is_there || number == self.removed.load(Ordering::Acquire));
                 }
-                CheckOutcome::MustWrite => thread::yield_now(),
+                Seen::MustWrite => thread::yield_now(),
             }
         }
         given

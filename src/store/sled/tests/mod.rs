@@ -120,6 +120,7 @@ async fn is_live(store: &SledStore, id: SessionId) -> bool {
         id,
         jti_head: None,
         touch: false,
+        place: None,
     };
     store
         .check(access, NOW)
