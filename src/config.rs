@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::auth::password::HashParams;
-use crate::model::{Env, LockoutRules, SessionAccess};
+use crate::model::{Env, LockoutRules, SessionAccess, SessionLimits};
 use crate::store::Rules;
 
 mod defaults;
@@ -79,6 +79,8 @@ pub struct SessionsConfig {
     pub ended_retention: Duration,
     /// How many ended sessions are kept at most.
     pub ended_max: usize,
+    /// How many sessions there may be.
+    pub limits: SessionLimits,
 }
 
 /// A value for every environment, and those that have one of their own.
@@ -287,6 +289,7 @@ impl Config {
             refresh_grace: self.sessions.refresh_grace,
             ended_retention: self.sessions.ended_retention,
             ended_max: self.sessions.ended_max,
+            limits: self.sessions.limits,
             lockout: self.lockout.clone(),
         }
     }

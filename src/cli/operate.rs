@@ -288,6 +288,7 @@ pub fn service_failure(error: ServiceError) -> Failure {
             Exit::Temporary,
             "somebody else changed it just now; try again",
         ),
+        ServiceError::SessionLimit => because(Exit::Refused, "a limit of sessions is reached"),
         ServiceError::Locked(_) => because(Exit::Refused, "too many attempts have failed"),
         ServiceError::Busy(_) => because(Exit::Temporary, "the server is busy; try again"),
         ServiceError::Full => because(Exit::Io, "there is too little room on the disk"),

@@ -46,6 +46,7 @@ impl Default for SessionsConfig {
             refresh_grace: rules.refresh_grace,
             ended_retention: rules.ended_retention,
             ended_max: rules.ended_max,
+            limits: rules.limits,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::value::{duration, duration_or_off, number, quoted, spell, word, word_
 use super::{Config, Language, LogFormat, UnknownMembers};
 use crate::auth::nws4::Window;
 use crate::auth::password::{HashParams, ITERATIONS_MAX, MEMORY_KIB_MAX, MEMORY_KIB_MIN};
-use crate::model::{Env, SessionAccess};
+use crate::model::{AtLimit, Env, SessionAccess};
 
 /// The key of the data directory.
 pub(super) const DATA_DIR: &str = "data_dir";
@@ -36,6 +36,8 @@ const FAILURES_MAX: u32 = 1_000;
 const USER_FAILURES_MAX: usize = 1_000;
 /// Most records of strangers.
 const STRANGERS_MAX: usize = 10_000_000;
+/// The largest limit of sessions.
+const LIMIT_MAX: usize = 100_000_000;
 /// Most hashing threads.
 const HASH_THREADS_MAX: usize = 256;
 /// The word for what suits the machine.
@@ -52,6 +54,7 @@ const LANGUAGES: &[(&str, Language)] = &[
 const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 const ACCESS: &[(&str, SessionAccess)] =
     &[("open", SessionAccess::Open), ("own", SessionAccess::Own)];
+const AT_LIMIT: &[(&str, AtLimit)] = &[("deny", AtLimit::Deny), ("replace", AtLimit::Replace)];
 const SWITCH: &[(&str, bool)] = &[("true", true), ("false", false)];
 
 /// One option.
@@ -150,6 +153,18 @@ fn idle(text: &str) -> Result<Option<Duration>, String> {
     duration_or_off(text, SECOND)
 }
 
+fn limit(text: &str) -> Result<Option<usize>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let max = number(text, 1..=LIMIT_MAX);
+    max.map(Some).map_err(|reason| format!("{reason}, or off"))
+}
+
+fn limit_text(max: Option<usize>) -> String {
+    max.map_or_else(|| quoted("off"), |max| max.to_string())
+}
+
 fn time(value: Duration) -> String {
     quoted(spell(value))
 }
@@ -233,6 +248,42 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
         "How many ended sessions are kept at most; the oldest go first.",
         |c, t| put(&mut c.sessions.ended_max, number(t, 0..=ENDED_MAX)),
         |c| c.sessions.ended_max.to_string(),
+    ),
+    ConfigOption::new(
+        "sessions.limits.per_user",
+        "Sessions of one user at once: a number, or off. Sessions of API keys are\nnot counted by any limit; a till that logs in again makes place first.",
+        |c, t| put(&mut c.sessions.limits.per_user.max, limit(t)),
+        |c| limit_text(c.sessions.limits.per_user.max),
+    ),
+    ConfigOption::new(
+        "sessions.limits.per_user_then",
+        "What one login more comes to: deny (403), or replace, which ends the one\nlongest not accessed.",
+        |c, t| put(&mut c.sessions.limits.per_user.then, word(t, AT_LIMIT)),
+        |c| quoted(word_for(&c.sessions.limits.per_user.then, AT_LIMIT)),
+    ),
+    ConfigOption::new(
+        "sessions.limits.per_device",
+        "Sessions on one device at once.",
+        |c, t| put(&mut c.sessions.limits.per_device.max, limit(t)),
+        |c| limit_text(c.sessions.limits.per_device.max),
+    ),
+    ConfigOption::new(
+        "sessions.limits.per_device_then",
+        "What one login more on the device comes to.",
+        |c, t| put(&mut c.sessions.limits.per_device.then, word(t, AT_LIMIT)),
+        |c| quoted(word_for(&c.sessions.limits.per_device.then, AT_LIMIT)),
+    ),
+    ConfigOption::new(
+        "sessions.limits.installation",
+        "Sessions at once in all.",
+        |c, t| put(&mut c.sessions.limits.installation.max, limit(t)),
+        |c| limit_text(c.sessions.limits.installation.max),
+    ),
+    ConfigOption::new(
+        "sessions.limits.installation_then",
+        "What one login more comes to then.",
+        |c, t| put(&mut c.sessions.limits.installation.then, word(t, AT_LIMIT)),
+        |c| quoted(word_for(&c.sessions.limits.installation.then, AT_LIMIT)),
     ),
     ConfigOption::new(
         LIFETIME,

@@ -144,6 +144,7 @@ const SLOVAK: &[(&str, &str)] = &[
         "The body is of another type than needed",
         "Telo má iný typ, než je potrebné",
     ),
+    ("Too many sessions", "Priveľa relácií"),
     ("Locked for the time being", "Dočasne zamknuté"),
     ("The headers are too large", "Hlavičky sú príliš veľké"),
     ("Something went wrong here", "Na serveri nastala chyba"),

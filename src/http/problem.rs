@@ -40,6 +40,8 @@ pub enum ApiError {
     },
     /// The caller may not (403).
     Forbidden(String),
+    /// A limit of sessions is reached (403).
+    SessionLimit,
     /// There is no such thing (404).
     NotFound,
     /// The path exists, with these methods (405).
@@ -87,6 +89,7 @@ impl From<ServiceError> for ApiError {
                 server_time,
             } => Self::of_signature(refusal, server_time),
             ServiceError::Forbidden(sentence) => Self::Forbidden(sentence),
+            ServiceError::SessionLimit => Self::SessionLimit,
             ServiceError::NotFound => Self::NotFound,
             ServiceError::Invalid(fields) => Self::Invalid(fields),
             ServiceError::VersionMismatch(stored) => Self::VersionMismatch(stored),
@@ -181,6 +184,7 @@ impl ApiError {
                 coded(S::UNAUTHORIZED, "unauthenticated", "Not logged in", 1)
             }
             Self::Forbidden(_) => coded(S::FORBIDDEN, "unauthorized", "Not allowed", 2),
+            Self::SessionLimit => coded(S::FORBIDDEN, "session-limit", "Too many sessions", 2),
             Self::NotFound => kind(S::NOT_FOUND, "not-found", "Not found"),
             Self::MethodNotAllowed(_) => kind(
                 S::METHOD_NOT_ALLOWED,
@@ -308,6 +312,7 @@ impl ApiError {
             error_code,
             reason: match self {
                 Self::Unauthenticated { reason, .. } => reason.map(EndReason::as_str),
+                Self::SessionLimit => Some("sessionLimit"),
                 _ => None,
             },
             resource: match self {
@@ -501,6 +506,7 @@ mod tests {
         for (error, status) in [
             (ApiError::Unreadable("x"), 400),
             (ApiError::Forbidden("x".to_owned()), 403),
+            (ApiError::SessionLimit, 403),
             (ApiError::NotFound, 404),
             (ApiError::MethodNotAllowed("GET"), 405),
             (ApiError::NotAcceptable, 406),

@@ -7,6 +7,7 @@ mod directory;
 mod env;
 mod id;
 mod key_number;
+mod limit;
 mod lockout;
 mod name;
 mod person;
@@ -24,6 +25,7 @@ pub use directory::{
 pub use env::{AuthenticationType, Env};
 pub use id::{ApiKeyId, IdError, SessionId, UserId};
 pub use key_number::KeyNumber;
+pub use limit::{AtLimit, ENDED_AT_ONCE_MAX, Limit, SessionLimits};
 pub use lockout::{Attempt, Count, KnownPlace, LockoutRules, NameKey, Outcome, PeerKey, UserLock};
 pub use name::{DeviceName, NameError, RoleName, UserName};
 pub use person::{Device, Principal, Role, User, UserDevice};

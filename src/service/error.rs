@@ -17,6 +17,7 @@ impl From<StoreError> for ServiceError {
                 version: Some(version),
             }),
             StoreError::Denied | StoreError::Reused => Self::Unauthenticated { reason: None },
+            StoreError::LimitReached => Self::SessionLimit,
             StoreError::Locked(wait) => Self::Locked(wait),
             StoreError::Refused(refusal) => refusal.into(),
             StoreError::Full => Self::Full,

@@ -101,6 +101,8 @@ pub enum ServiceError {
     VersionMismatch(Stored),
     /// `If-Match` or `If-None-Match` does not hold.
     PreconditionFailed(Stored),
+    /// A limit of sessions is reached.
+    SessionLimit,
     /// Too many failed logins; to be tried again after this long.
     Locked(Duration),
     /// Too much is going on; worth trying again after this long.

@@ -15,9 +15,10 @@ use super::{
     Store, StoreError, StoreHealth, Swept, TokenState,
 };
 use crate::model::{
-    ApiKeyId, Attempt, AuthenticationType, Author, Cause, Directory, DirectoryChange, EndReason,
-    EndedSession, Identity, LockoutRules, NameKey, Origin, Outcome, Precondition, Principal,
-    Resource, Session, SessionId, Subject, Timestamp, UserLock, Version,
+    ApiKeyId, AtLimit, Attempt, AuthenticationType, Author, Cause, Directory, DirectoryChange,
+    ENDED_AT_ONCE_MAX, EndReason, EndedSession, Env, Identity, LockoutRules, NameKey, Origin,
+    Outcome, Precondition, Principal, Resource, Session, SessionId, Subject, Timestamp, UserLock,
+    Version,
 };
 use crate::ndata::{Query, SessionMember};
 
@@ -168,6 +169,50 @@ impl MemoryStore {
         }
     }
 
+    /// Whom a login ends to stay within the limits.
+    fn over_the_limits(
+        &self,
+        state: &State,
+        new: &NewSession,
+        env: Env,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let bearer = AuthenticationType::Bearer;
+        let mut ending = Vec::new();
+        if new.authentication_type != bearer {
+            return Ok(ending);
+        }
+        let sessions = state.sessions.iter().map(|kept| &kept.session);
+        let mut live: Vec<_> = sessions
+            .filter(|session| self.lapsed(session, now).is_none())
+            .filter(|session| session.identity.authentication_type == bearer)
+            .filter(|session| !env.is_sale() || session.identity.device_name != new.device_name)
+            .collect();
+        live.sort_by_key(|session| (session.last_access_at, session.started_at, session.id));
+        let limits = &self.rules.limits;
+        let (user, device) = (&new.user_name, &new.device_name);
+        let counted = [
+            (limits.per_user, Some(user), None),
+            (limits.per_device, None, Some(device)),
+            (limits.installation, None, None),
+        ];
+        for (limit, of, on) in counted {
+            let ours = live.iter().filter(|session| {
+                let identity = &session.identity;
+                of.is_none_or(|user| identity.user_name == *user)
+                    && on.is_none_or(|device| identity.device_name == *device)
+            });
+            let ours: Vec<_> = ours.map(|session| session.id).collect();
+            let surplus = limit.surplus(ours.len()).min(ENDED_AT_ONCE_MAX);
+            if surplus > 0 && limit.then == AtLimit::Deny {
+                return Err(StoreError::LimitReached);
+            }
+            ending.extend(&ours[..surplus]);
+            live.retain(|session| !ending.contains(&session.id));
+        }
+        Ok(ending)
+    }
+
     fn begin_now(&self, new: NewSession, by: &Author, now: Timestamp) -> Result<Begun, StoreError> {
         let state = &mut *self.state.lock();
         self.look(state, new.attempt.as_ref(), now)?;
@@ -187,6 +232,7 @@ impl MemoryStore {
             return Err(StoreError::Unknown);
         }
         let env = principal.device.env;
+        let too_many = self.over_the_limits(state, &new, env, now)?;
         let mut replaced = Vec::new();
         if env.is_sale() {
             replaced = self.end_matching(state, EndReason::Replaced, by, now, |kept| {
@@ -195,12 +241,15 @@ impl MemoryStore {
                     && identity.authentication_type == AuthenticationType::Bearer
             });
         }
+        replaced.extend(
+            self.end_matching(state, EndReason::Replaced, by, now, |kept| {
+                too_many.contains(&kept.session.id)
+            }),
+        );
         if let Some(attempt) = &new.attempt {
             self.succeed(state, attempt, true, now);
         }
-        let replaced = replaced
-            .into_iter()
-            .find(|ended| ended.reason == EndReason::Replaced);
+        replaced.retain(|ended| ended.reason == EndReason::Replaced);
         let session = Session {
             id: new.id,
             identity: Identity {
@@ -227,7 +276,8 @@ impl MemoryStore {
             tokens: Some(tokens),
         });
         state.changes += 1;
-        let replaced = replaced.map(|ended| ended.session);
+        let replaced = replaced.into_iter().map(|ended| ended.session);
+        let replaced = replaced.collect();
         Ok(Begun {
             session,
             principal: Arc::new(principal),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::model::{
     ApiKey, Attempt, AuthenticationType, Cause, DeviceName, Directory, DirectoryChange, EndReason,
     Env, KeyNumber, LockoutRules, Origin, Outcome, Precondition, Principal, Refusal, Resource,
-    Session, SessionId, Subject, Timestamp, UserName, Version,
+    Session, SessionId, SessionLimits, Subject, Timestamp, UserName, Version,
 };
 use crate::ndata::{Query, SessionMember};
 
@@ -36,6 +36,8 @@ pub struct Rules {
     pub ended_retention: Duration,
     /// How many ended sessions the archive keeps at most.
     pub ended_max: usize,
+    /// How many sessions there may be.
+    pub limits: SessionLimits,
     /// The numbers of the lockout.
     pub lockout: LockoutRules,
 }
@@ -60,6 +62,7 @@ impl Default for Rules {
             refresh_grace: Duration::from_secs(30),
             ended_retention: Duration::from_secs(30 * 24 * 3600),
             ended_max: 200_000,
+            limits: SessionLimits::default(),
             lockout: LockoutRules::default(),
         }
     }
@@ -82,6 +85,9 @@ pub enum StoreError {
     /// is not counted, whatever its password was.
     #[error("locked for another {0:?}")]
     Locked(Duration),
+    /// A limit of sessions is reached. That is no failed login.
+    #[error("a limit of sessions is reached")]
+    LimitReached,
     /// A rule of the directory forbids the change.
     #[error("refused by a rule of the directory")]
     Refused(Refusal),
@@ -226,8 +232,8 @@ pub struct Begun {
     pub session: Session,
     /// User, device and rights at the instant of opening.
     pub principal: Arc<Principal>,
-    /// The session it took the place of on a sale device.
-    pub replaced: Option<Session>,
+    /// The sessions it took the place of: on a sale device, or at a limit.
+    pub replaced: Vec<Session>,
 }
 
 /// A refresh token was presented. The caller has recomputed which generation
@@ -392,7 +398,8 @@ pub trait Store: Send + Sync + 'static {
     /// before the answer.
     ///
     /// # Errors
-    /// [`StoreError::Denied`], [`StoreError::Locked`]; an id that exists is refused as
+    /// [`StoreError::Denied`], [`StoreError::Locked`],
+    /// [`StoreError::LimitReached`]; an id that exists is refused as
     /// [`StoreError::Unknown`], since only a repeated call can bring it.
     fn begin(
         &self,

@@ -20,7 +20,7 @@ pub(crate) fn a_login_opens_a_session_that_is_found_at_once<S: Store>(open: &imp
     );
     assert_eq!(begun.principal.user.id, user_id(0));
     assert!(begun.principal.rights.allows(KnownRight::Admin));
-    assert!(begun.replaced.is_none());
+    assert!(begun.replaced.is_empty());
     assert_eq!(shop.find(session.id, at(5)).as_ref(), Some(session));
     let tokens = shop
         .run(shop.store.tokens(session.id, at(5)))
@@ -57,7 +57,7 @@ pub(crate) fn a_login_on_a_sale_device_takes_the_place_of_whoever_was_there<S: S
         .try_begin("2", "P01", at(7))
         .expect("the login is good");
 
-    assert_eq!(begun.replaced, Some(touched));
+    assert_eq!(begun.replaced, [touched]);
     assert!(!shop.is_live(first.id, at(7)));
     assert_eq!(shop.reason(first.id, at(7)), Some(EndReason::Replaced));
     assert!(shop.is_live(begun.session.id, at(7)) && shop.is_live(elsewhere.id, at(7)));
@@ -77,7 +77,8 @@ pub(crate) fn what_was_over_already_is_not_replaced<S: Store>(open: &impl Fn(Rul
         (
             begun
                 .replaced
-                .map(|session: Session| session.id == first.id),
+                .first()
+                .map(|session: &Session| session.id == first.id),
             shop.reason(first.id, at(millis)),
         )
     };

@@ -25,6 +25,7 @@ pub(crate) mod directory;
 mod edits;
 pub(crate) mod ending;
 pub(crate) mod history;
+pub(crate) mod limits;
 pub(crate) mod listing;
 pub(crate) mod lockout;
 pub(crate) mod login;
@@ -48,6 +49,12 @@ macro_rules! on_store {
             login::a_login_with_a_password_that_changed_meanwhile_is_denied,
             login::a_denied_login_ends_nobody,
             login::an_id_that_exists_is_not_opened_again,
+            limits::a_limit_denies_one_more_and_lets_others_in,
+            limits::a_limit_replaces_the_one_longest_not_accessed,
+            limits::what_is_over_or_ends_with_the_login_does_not_count,
+            limits::a_denied_login_at_a_till_ends_nobody,
+            limits::sessions_of_api_keys_are_outside_of_all_limits,
+            limits::several_limits_all_hold,
             lockout::the_tenth_failure_locks_the_pair_and_no_other,
             lockout::a_locked_attempt_is_refused_whatever_its_password_and_not_counted,
             lockout::a_denied_login_counts_as_a_failure,

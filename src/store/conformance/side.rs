@@ -29,7 +29,7 @@ pub(super) enum Answer {
     Begun {
         session: Session,
         rights: Rights,
-        replaced: Option<Session>,
+        replaced: Vec<Session>,
     },
     Checked {
         session: Session,
@@ -329,7 +329,7 @@ impl<S: Store> Side<S> {
             Err(error) => return Answer::Failed(error),
         };
         self.note(&begun.session, true);
-        if let Some(session) = &begun.replaced {
+        for session in &begun.replaced {
             self.note(session, false);
         }
         let id = begun.session.id;

@@ -115,7 +115,10 @@ pub(crate) fn a_till_holds_its_session_and_that_of_its_key<S: Store>(open: &impl
         .try_begin("1", "P01", at(2))
         .expect("the login is good");
 
-    assert_eq!(next.replaced.map(|session| session.id), Some(person.id));
+    assert_eq!(
+        next.replaced.first().map(|session| session.id),
+        Some(person.id)
+    );
     assert!(shop.is_live(signed.id, at(2)), "nobody replaces it");
 }
 

@@ -166,7 +166,7 @@ fn masked(answer: &Answer, likeness: Likeness) -> Answer {
         } => Answer::Begun {
             session: mask(&session),
             rights,
-            replaced: replaced.as_ref().map(mask),
+            replaced: replaced.iter().map(mask).collect(),
         },
         Answer::Checked {
             session,

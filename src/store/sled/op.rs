@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::model::{
     ApiKeyId, Attempt, Cause, DeviceName, DirectoryChange, EndReason, Origin, Outcome,
-    Precondition, Resource, Session, SessionId, Subject, Timestamp,
+    Precondition, Resource, Session, SessionId, Subject, Timestamp, UserName,
 };
 use crate::store::{Begun, End, NewSession, Refresh, Refreshed, Signer, StoreError, Swept};
 
@@ -118,8 +118,22 @@ pub struct Touched {
     pub sale_device: Option<DeviceName>,
     /// The API key whose only session it opens.
     pub api_key: Option<ApiKeyId>,
+    /// Under which limits it begins a session.
+    pub counted: Vec<Counted>,
     /// It goes alone: it changes users, devices or roles, or many sessions.
     pub alone: bool,
+}
+
+/// Whose sessions a limit counts. Of two logins that are counted together, the
+/// second sees the first only when that is in the table.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Counted {
+    /// A user's.
+    User(UserName),
+    /// Those on a device.
+    Device(DeviceName),
+    /// All.
+    Everybody,
 }
 
 /// What the operations of the group so far read and write.
@@ -128,6 +142,7 @@ pub struct Taken {
     sessions: hashbrown::HashSet<SessionId, foldhash::fast::RandomState>,
     sale_devices: Vec<DeviceName>,
     api_keys: Vec<ApiKeyId>,
+    counted: hashbrown::HashSet<Counted, foldhash::fast::RandomState>,
     operations: usize,
     alone: bool,
 }
@@ -138,6 +153,7 @@ impl Taken {
         let clash = self.alone
             || (touched.alone && self.operations > 0)
             || touched.sessions.iter().any(|id| self.sessions.contains(id))
+            || touched.counted.iter().any(|key| self.counted.contains(key))
             || touched
                 .sale_device
                 .as_ref()
@@ -153,6 +169,7 @@ impl Taken {
         self.sessions.extend(&touched.sessions);
         self.sale_devices.extend(touched.sale_device.clone());
         self.api_keys.extend(touched.api_key);
+        self.counted.extend(touched.counted.iter().cloned());
         true
     }
 
@@ -195,6 +212,18 @@ mod tests {
         assert!(taken.take(&on(id)));
         assert!(taken.take(&on(SessionId::draw())));
         assert!(!taken.take(&on(id)));
+    }
+
+    #[test]
+    fn logins_that_are_counted_together_never_share_a_group() {
+        let user = |name: &str| Touched {
+            counted: vec![Counted::User(UserName::parse(name).expect("a name"))],
+            ..Touched::default()
+        };
+        let mut taken = Taken::default();
+        assert!(taken.take(&user("1")));
+        assert!(taken.take(&user("2")));
+        assert!(!taken.take(&user("1")));
     }
 
     #[test]

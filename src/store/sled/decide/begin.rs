@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::end::stage_end;
-use super::lockout;
 use super::{Verdict, answer};
+use super::{limits, lockout};
 use crate::model::{EndReason, Principal, Session, Timestamp, Version};
 use crate::store::sled::disk::Batch;
 use crate::store::sled::op::{Begin, Reply};
@@ -43,19 +43,17 @@ pub(super) fn begin(
         return answer(reply, Err(StoreError::Unknown));
     }
     let env = principal.device.env;
-    let mut replaced = Vec::new();
-    if env.is_sale() {
-        for id in shared.table.on_device(&new.device_name) {
-            replaced.extend(stage_end(
-                id,
-                EndReason::Replaced,
-                &cause.by,
-                now,
-                shared,
-                batch,
-            ));
-        }
+    let mut ending = if env.is_sale() {
+        shared.table.on_device(&new.device_name)
+    } else {
+        Vec::new()
+    };
+    match limits::look(&new, &ending, now, shared) {
+        Ok(more) => ending.extend(more),
+        Err(refusal) => return answer(reply, Err(refusal)),
     }
+    let end = |id| stage_end(id, EndReason::Replaced, &cause.by, now, shared, batch);
+    let replaced: Vec<_> = ending.into_iter().filter_map(end).collect();
     if let Some(attempt) = &new.attempt {
         lockout::stage_success(attempt, true, now, shared, batch);
     }
@@ -72,7 +70,6 @@ pub(super) fn begin(
         });
         let replaced: Vec<Session> = ended.collect();
         shared.table.insert(&record);
-        let replaced = replaced.into_iter().next();
         let _ = reply.send(Ok(Begun {
             session: record.session,
             principal,

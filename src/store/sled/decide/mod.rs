@@ -12,6 +12,7 @@ mod begin;
 mod change;
 mod end;
 mod fence;
+mod limits;
 mod lockout;
 mod refresh;
 mod signed;
@@ -55,14 +56,20 @@ pub fn touched(op: &Op, shared: &Shared) -> Touched {
             let new = &begin.new;
             let directory = shared.view.directory();
             let device = directory.device(&new.device_name);
-            if !device.is_some_and(|device| device.env.is_sale()) {
-                return one(new.id);
-            }
-            let mut sessions = shared.table.on_device(&new.device_name);
+            let is_sale = device.is_some_and(|device| device.env.is_sale());
+            let mut sessions = if is_sale {
+                shared.table.on_device(&new.device_name)
+            } else {
+                Vec::new()
+            };
+            let Some(counted) = limits::shared_limits(new, &sessions, begin.now, shared) else {
+                return alone();
+            };
             sessions.push(new.id);
             Touched {
                 sessions,
-                sale_device: Some(new.device_name.clone()),
+                sale_device: is_sale.then(|| new.device_name.clone()),
+                counted,
                 ..Touched::default()
             }
         }

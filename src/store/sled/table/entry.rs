@@ -104,6 +104,13 @@ pub(super) struct Copied {
     pub(super) version: Version,
 }
 
+impl State {
+    /// Whether it is a session of an API key.
+    pub(super) fn is_signed(&self) -> bool {
+        self.authentication_type == AuthenticationType::Nws4
+    }
+}
+
 impl Entry {
     /// The entry of a record as the disk has it.
     pub(super) fn new(

@@ -6,6 +6,7 @@ use super::counted_set::CountedSet;
 use super::entry::Entry;
 use super::order::{NameKey, Orders, TimeKey};
 use super::shard::{SHARDS, Slot};
+use crate::model::AuthenticationType;
 use crate::store::sled::record::Record;
 
 /// The keys of everything loaded so far.
@@ -31,8 +32,10 @@ impl Table {
         let mut keys = Keys::with_capacity(count);
         let mut orders = self.order.write();
         for record in records {
+            let kind = record.session.identity.authentication_type;
             if let Some(slot) = self.load_one(&record, &mut keys) {
                 orders.members.set(slot);
+                orders.signed += usize::from(kind == AuthenticationType::Nws4);
             }
         }
         keys.sort_into(&mut orders);

@@ -18,7 +18,8 @@ use crate::model::{
     AuthenticationType, DeviceName, EndReason, Ends, Session, SessionId, Timestamp, UserName,
 };
 use crate::model::{Identity, Subject};
-use crate::store::{Checked, Rules};
+use crate::ndata::{Direction, Query, SessionMember};
+use crate::store::{Checked, Rules, Scope};
 use counted_set::CountedSet;
 use dirty::Dirty;
 use entry::{Copied, Entry};
@@ -150,12 +151,37 @@ impl Table {
         self.order.read().by_start.len()
     }
 
+    /// Live sessions that limits count: all but those of API keys.
+    pub fn counted(&self, now: Timestamp) -> usize {
+        loop {
+            self.retire(now);
+            let orders = self.order.read();
+            if orders.first_due(now).is_none() {
+                return orders.by_start.len() - orders.signed;
+            }
+        }
+    }
+
+    /// The live sessions that limits count and that were not accessed for
+    /// longest, at most `max`.
+    pub fn longest_not_accessed(&self, max: usize, now: Timestamp) -> Vec<SessionId> {
+        let signed = self.order.read().signed;
+        let mut query = Query::all(max.saturating_add(signed));
+        query.sort = vec![(SessionMember::LastAccessAt, Direction::Ascending)];
+        // Refused only beside long scans, and this walks an order.
+        let page = self.page(&query, &Scope::Any, now).unwrap_or_default();
+        let ours = page
+            .items
+            .into_iter()
+            .filter(|session| session.identity.authentication_type != AuthenticationType::Nws4);
+        ours.map(|session| session.id).take(max).collect()
+    }
+
     /// The sessions in the table that people opened on a device, those whose
     /// time is over included: what the rule of sale devices is about. Signed
     /// requests stand beside the till's one session.
     pub fn on_device(&self, name: &DeviceName) -> Vec<SessionId> {
-        let signed =
-            |entry: &Entry| entry.state.lock().authentication_type == AuthenticationType::Nws4;
+        let signed = |entry: &Entry| entry.state.lock().is_signed();
         self.some_ids(|orders| {
             let mut slots = self.device_slots(orders, name);
             slots.retain(|slot| !self.at(*slot, signed));

@@ -113,6 +113,8 @@ pub(super) struct Orders {
     pub(super) by_user: CountedSet<NameKey>,
     /// As `by_user`.
     pub(super) by_device: CountedSet<NameKey>,
+    /// How many of what is listed are sessions of API keys.
+    pub(super) signed: usize,
     /// What is listed, by `startedAt`.
     pub(super) by_start: CountedSet<TimeKey>,
     /// What is listed, by `expiresAt`.
@@ -136,6 +138,7 @@ impl Orders {
             members: Bits::default(),
             by_user: CountedSet::new(),
             by_device: CountedSet::new(),
+            signed: 0,
             by_start: CountedSet::new(),
             by_expiry: CountedSet::new(),
             by_last_access: CountedSet::new(),
@@ -161,6 +164,7 @@ impl Orders {
     /// From here on queries see the session.
     pub(super) fn list(&mut self, slot: Slot, state: &State, has_idle: bool) {
         self.members.set(slot);
+        self.signed += usize::from(state.is_signed());
         self.by_start.insert(TimeKey::new(state.started_at(), slot));
         self.by_expiry.insert(TimeKey::new(state.expires_at, slot));
         self.by_last_access
@@ -173,6 +177,7 @@ impl Orders {
     /// From here on no query sees the session.
     pub(super) fn unlist(&mut self, slot: Slot, state: &State, has_idle: bool) {
         self.members.clear(slot);
+        self.signed -= usize::from(state.is_signed());
         self.by_start
             .remove(&TimeKey::new(state.started_at(), slot));
         self.by_expiry.remove(&TimeKey::new(state.expires_at, slot));

@@ -13,6 +13,7 @@ struct Seen {
     listed: usize,
     lapsed: usize,
     idle: usize,
+    signed: usize,
     dirty: usize,
 }
 
@@ -34,6 +35,10 @@ impl Table {
         ensure(
             times.iter().all(|keys| keys.len() == seen.listed),
             "keys of what is not listed",
+        )?;
+        ensure(
+            orders.signed == seen.signed,
+            "the count of sessions of API keys is wrong",
         )?;
         ensure(
             orders.by_idle.len() == seen.idle,
@@ -108,6 +113,7 @@ impl Table {
             } else {
                 &mut seen.lapsed
             }) += 1;
+            seen.signed += usize::from(is_listed && state.is_signed());
             seen.idle += usize::from(is_listed && self.idle_after(state.env).is_some());
         }
         ensure(shard.len() == linked, "an id without a session")
