@@ -40,6 +40,8 @@ pub struct Overrides {
 pub struct Config {
     /// Where the server listens.
     pub listen: SocketAddr,
+    /// Whose numbers hold where none is given.
+    pub policy: Posture,
     /// Where the database lies.
     pub data_dir: PathBuf,
     /// Where the installation key lies; never inside of `data_dir`.
@@ -59,6 +61,15 @@ pub struct Config {
     /// What is logged, and how.
     pub log: LogConfig,
     sources: BTreeMap<&'static str, Source>,
+}
+
+/// Whose numbers hold where none is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Posture {
+    /// Those of the documented API, ASVS and NIST.
+    Standard,
+    /// Those that PCI DSS 4.0.1 asks for where card data is near.
+    Pci,
 }
 
 /// `[sessions]`
@@ -188,12 +199,22 @@ impl Language {
 }
 
 /// `[password]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswordConfig {
     /// The cost of new hashes.
     pub argon2: HashParams,
     /// The shortest new password, in characters.
     pub length_min: usize,
+    /// Whether a letter and a digit must be in a new password.
+    pub letters_and_digits: bool,
+    /// Whether common passwords are refused.
+    pub block_common: bool,
+    /// A file with further passwords to refuse, one a line.
+    pub block_list: Option<PathBuf>,
+    /// Where a PIN is enough, by [`Env::index`].
+    pub pin_environments: [bool; Env::ALL.len()],
+    /// The shortest PIN, in digits.
+    pub pin_length_min: usize,
     /// Hashes at once; `None` is as many as suit the machine.
     pub hash_threads: Option<usize>,
 }

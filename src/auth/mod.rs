@@ -9,6 +9,7 @@ pub mod installation;
 pub mod memory;
 pub mod nws4;
 pub mod password;
+pub mod policy;
 pub mod pool;
 pub mod refresh;
 pub mod secret;

@@ -1,6 +1,7 @@
 //! One installation put together from its configuration: key, store, clock,
 //! tokens, hashing.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::auth::installation::InstallationKey;
 use crate::auth::memory::Bearer;
 use crate::auth::nws4::{self, Window};
 use crate::auth::password;
+use crate::auth::policy::{Blocked, PasswordPolicy};
 use crate::auth::pool::HashPool;
 use crate::auth::setup_code::SetUpCode;
 use crate::auth::token::KeyRing;
@@ -24,6 +26,8 @@ use crate::service::{App, KeyKeeper, Policy, SetUpGate, SignedDoor, sweep::Sweep
 use crate::store::Store;
 use crate::store::sled::{OpenError, Opened, SledStore};
 
+/// The largest list of blocked passwords: all of it is kept in memory.
+const BLOCK_LIST_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The name under which the sealed signing keys are kept.
 const SIGNING_KEYS: &str = "signing-keys";
 
@@ -83,7 +87,7 @@ pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> 
     let code = untouched.then(|| SetUpCode::draw(clock.now()));
     let set_up_code = code.as_ref().map(|code| code.text().to_owned());
     let policy = Policy {
-        password_chars_min: config.password_chars_min(),
+        passwords: password_policy(config)?,
         dummy_hash,
         session_access: config.sessions.access,
         signed_sessions_visible: config.nws4.visible_sessions,
@@ -110,6 +114,43 @@ pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> 
         app: Arc::new(app),
         set_up_code,
     })
+}
+
+/// The rules for new passwords, the operator's own list read.
+fn password_policy(config: &Config) -> Result<PasswordPolicy, Failure> {
+    let password = &config.password;
+    let mut blocked = if password.block_common {
+        Blocked::common()
+    } else {
+        Blocked::default()
+    };
+    if let Some(file) = &password.block_list {
+        blocked.extend(&block_list(file)?);
+    }
+    Ok(PasswordPolicy {
+        chars_min: password.length_min,
+        letters_and_digits: password.letters_and_digits,
+        pin_envs: password.pin_environments,
+        pin_chars_min: password.pin_length_min,
+        blocked,
+    })
+}
+
+fn block_list(file: &Path) -> Result<String, Failure> {
+    let failure = |why: &dyn std::fmt::Display| {
+        let sentence = format!(
+            "password.block_list: {}: {why}; name a text file with one password a line, or off",
+            file.display()
+        );
+        Failure::new(Exit::Config, sentence)
+    };
+    let length = std::fs::metadata(file)
+        .map_err(|error| failure(&error))?
+        .len();
+    if length > BLOCK_LIST_BYTES_MAX {
+        return Err(failure(&"is larger than 64 MiB"));
+    }
+    std::fs::read_to_string(file).map_err(|error| failure(&error))
 }
 
 /// The signing keys of this epoch. A new epoch has given up a past state, so

@@ -1,6 +1,7 @@
 //! The store file: roles, devices and users as JSON, in the shapes of the API's
 //! bodies. What import reads is what export writes.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
@@ -13,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::exit::{Exit, Failure};
 use crate::auth::password;
+use crate::auth::policy::PasswordPolicy;
 use crate::auth::secret::Secret;
 use crate::http::body::Node;
 use crate::http::fields::{self, Fields};
@@ -22,7 +24,7 @@ use crate::model::{
     Actor, Cause, DeviceInput, Directory, DirectoryChange, Field, Mode, Precondition, Refusal,
     RoleInput, UserId, UserInput,
 };
-use crate::service::{App, PASSWORD_BYTES_MAX, ServiceError};
+use crate::service::{App, ServiceError, about};
 use crate::store::Store;
 
 /// Whose share of the hashing an import takes.
@@ -75,7 +77,7 @@ pub async fn load<S: Store>(
     let mut file = StoreFile::parse(text)?;
     let directory = app.store.directory().await;
     check(&file, &directory, &app.policy.dummy_hash)?;
-    check_passwords(&file, app.policy.password_chars_min)?;
+    check_passwords(&file, &directory, &app.policy.passwords)?;
     hash_passwords(app, &mut file.users, progress).await?;
     let change = DirectoryChange::All(file.changes(&directory, None));
     let done = app
@@ -302,21 +304,28 @@ fn place_refusal(
     }
 }
 
-fn check_passwords(file: &StoreFile, chars_min: usize) -> Result<(), Failure> {
-    let wrong = |plain: &Secret| {
-        if plain.expose().chars().count() < chars_min {
-            Some(format!("must have at least {chars_min} characters"))
-        } else if plain.len() > PASSWORD_BYTES_MAX {
-            Some(format!("must have at most {PASSWORD_BYTES_MAX} bytes"))
-        } else {
-            None
-        }
-    };
+fn check_passwords(
+    file: &StoreFile,
+    directory: &Directory,
+    policy: &PasswordPolicy,
+) -> Result<(), Failure> {
+    let stored = directory
+        .devices()
+        .map(|device| (device.name.clone(), device.env));
+    let given = file
+        .devices
+        .iter()
+        .map(|device| (device.name.clone(), device.env));
+    let envs: HashMap<_, _> = stored.chain(given).collect();
     let faults = file.users.iter().enumerate().filter_map(|(i, user)| {
-        let message = wrong(user.plain.as_ref()?)?;
+        let (plain, input) = (user.plain.as_ref()?, &user.input);
+        let names = [input.user_name.as_str(), &input.name];
+        let devices = input.devices.iter().map(|entry| &entry.name);
+        let about = about(names, devices, |name| envs.get(name).copied());
+        let fault = policy.judge(plain, &about).err()?;
         Some(Field {
             member: format!("users[{i}].password"),
-            message,
+            message: fault.to_string(),
             code: None,
         })
     });

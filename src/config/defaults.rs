@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::{
     Config, HttpConfig, Language, LogConfig, LogFormat, Nws4Config, PasswordConfig, PerEnv,
-    QueryConfig, SessionsConfig, UnknownMembers, beside,
+    Posture, QueryConfig, SessionsConfig, UnknownMembers, beside,
 };
 use crate::auth::password::HashParams;
-use crate::model::{LockoutRules, SessionAccess};
+use crate::model::{Env, LockoutRules, SessionAccess};
 use crate::store::Rules;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -22,6 +22,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4000)),
             key_file: beside(&data_dir),
             data_dir,
+            policy: Posture::Standard,
             sessions: SessionsConfig::default(),
             query: QueryConfig::default(),
             http: HttpConfig::default(),
@@ -31,6 +32,25 @@ impl Default for Config {
             log: LogConfig::default(),
             sources: BTreeMap::new(),
         }
+    }
+}
+
+impl Posture {
+    /// Sets the numbers that this posture has an opinion on. Options that are
+    /// given are set afterwards and win.
+    pub(super) fn apply(self, config: &mut Config) {
+        config.policy = self;
+        if self == Self::Standard {
+            return;
+        }
+        // 8.2.8: 15 minutes. Tills that see one card at a time are exempt.
+        config.sessions.idle.own[Env::BackOffice.index()] = Some(Some(15 * 60 * SECOND));
+        // 8.3.4: locked after 10 failures at most, for 30 minutes at least.
+        config.lockout.lock_after = 10;
+        config.lockout.lock_time = 30 * 60 * SECOND;
+        // 8.3.6: 12 characters, letters and digits.
+        config.password.length_min = 12;
+        config.password.letters_and_digits = true;
     }
 }
 
@@ -93,6 +113,11 @@ impl Default for PasswordConfig {
         Self {
             argon2: HashParams::default(),
             length_min: 8,
+            letters_and_digits: false,
+            block_common: true,
+            block_list: None,
+            pin_environments: [false; Env::ALL.len()],
+            pin_length_min: 6,
             hash_threads: None,
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::value::{duration, duration_or_off, number, quoted, spell, word, word_for};
-use super::{Config, Language, LogFormat, UnknownMembers};
+use super::{Config, Language, LogFormat, Posture, UnknownMembers};
 use crate::auth::nws4::Window;
 use crate::auth::password::{HashParams, ITERATIONS_MAX, MEMORY_KIB_MAX, MEMORY_KIB_MIN};
 use crate::model::{AtLimit, Env, SessionAccess};
@@ -55,6 +55,7 @@ const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogF
 const ACCESS: &[(&str, SessionAccess)] =
     &[("open", SessionAccess::Open), ("own", SessionAccess::Own)];
 const AT_LIMIT: &[(&str, AtLimit)] = &[("deny", AtLimit::Deny), ("replace", AtLimit::Replace)];
+const POSTURES: &[(&str, Posture)] = &[("standard", Posture::Standard), ("pci", Posture::Pci)];
 const SWITCH: &[(&str, bool)] = &[("true", true), ("false", false)];
 
 /// One option.
@@ -165,6 +166,27 @@ fn limit_text(max: Option<usize>) -> String {
     max.map_or_else(|| quoted("off"), |max| max.to_string())
 }
 
+fn environments(text: &str) -> Result<[bool; Env::ALL.len()], String> {
+    let mut chosen = [false; Env::ALL.len()];
+    for name in text.split(',').filter(|_| text != "off") {
+        let env = Env::ALL.iter().find(|env| env.as_str() == name.trim());
+        let env = env.ok_or_else(|| {
+            format!("names '{name}'; write off, or some of BackOffice,CashRegister,PDA,Tool")
+        })?;
+        chosen[env.index()] = true;
+    }
+    Ok(chosen)
+}
+
+fn environments_text(chosen: [bool; Env::ALL.len()]) -> String {
+    let names = Env::ALL.iter().filter(|env| chosen[env.index()]);
+    let names: Vec<_> = names.map(|env| env.as_str()).collect();
+    if names.is_empty() {
+        return "off".to_owned();
+    }
+    names.join(",")
+}
+
 fn time(value: Duration) -> String {
     quoted(spell(value))
 }
@@ -206,6 +228,15 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
         "Address and port. Port 0 takes a free one. This version serves its own\nmachine only, so the address must be a loopback one.",
         |c, t| put(&mut c.listen, listen(t)),
         |c| quoted(c.listen.to_string()),
+    ),
+    ConfigOption::new(
+        "policy",
+        "Whose numbers hold where this file has none: standard, or pci. PCI DSS\n4.0.1 asks for 15m of idle time in the back office, 12 characters with\nletters and digits, and a lock of 30m after 10 failed logins.",
+        |c, t| {
+            word(t, POSTURES)?.apply(c);
+            Ok(())
+        },
+        |c| quoted(word_for(&c.policy, POSTURES)),
     ),
     ConfigOption::new(
         DATA_DIR,
@@ -514,6 +545,51 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
         "The shortest new password, in characters. 8 is the least that ASVS\nallows, 15 what NIST asks for where nothing but the password protects.",
         |c, t| put(&mut c.password.length_min, number(t, 1..=LENGTH_MIN_MAX)),
         |c| c.password.length_min.to_string(),
+    ),
+    ConfigOption::new(
+        "password.letters_and_digits",
+        "Whether a letter and a digit must be in a new password. PCI DSS asks for\nit; ASVS and NIST advise against such rules.",
+        |c, t| put(&mut c.password.letters_and_digits, word(t, SWITCH)),
+        |c| c.password.letters_and_digits.to_string(),
+    ),
+    ConfigOption::new(
+        "password.block_common",
+        "Whether passwords that are tried first are refused: keyboard walks,\nrepetitions, years, and common words with whatever around them.",
+        |c, t| put(&mut c.password.block_common, word(t, SWITCH)),
+        |c| c.password.block_common.to_string(),
+    ),
+    ConfigOption::new(
+        "password.block_list",
+        "A file with further passwords to refuse, one a line, any case; or off.",
+        |c, t| {
+            let file = if t == "off" {
+                Ok(None)
+            } else {
+                path(t).map(Some)
+            };
+            put(&mut c.password.block_list, file)
+        },
+        |c| {
+            let file = c.password.block_list.as_ref();
+            quoted(file.map_or("off".into(), |file| file.to_string_lossy()))
+        },
+    ),
+    ConfigOption::new(
+        "password.pin_environments",
+        "Where a PIN (digits only, shorter than length_min) is enough: off, or\nenvironments, as CashRegister,PDA. A user with any device elsewhere can\nhave none, and a PIN opens nothing elsewhere.",
+        |c, t| put(&mut c.password.pin_environments, environments(t)),
+        |c| quoted(environments_text(c.password.pin_environments)),
+    ),
+    ConfigOption::new(
+        "password.pin_length_min",
+        "The shortest PIN, in digits. NIST asks for 6.",
+        |c, t| {
+            put(
+                &mut c.password.pin_length_min,
+                number(t, 4..=LENGTH_MIN_MAX),
+            )
+        },
+        |c| c.password.pin_length_min.to_string(),
     ),
     ConfigOption::new(
         "password.hash_threads",

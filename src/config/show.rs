@@ -2,19 +2,37 @@
 
 use std::fmt::Write as _;
 
-use super::Config;
-use super::options::{ConfigOption, OPTIONS};
+use super::options::{self, ConfigOption, OPTIONS};
 use super::source::Source;
+use super::{Config, Posture};
 
 /// Every option with its value and its source.
 pub(super) fn values(config: &Config) -> String {
     render(|option| {
         let source = match (config.source(option.key), option.falls_back_to) {
-            (Source::Default, Some(other)) => format!("as {other}"),
+            (Source::Default, Some(other))
+                if (option.get)(config) == (fallback(other).get)(config) =>
+            {
+                format!("as {other}")
+            }
+            (Source::Default, _) if (option.get)(config) != (option.get)(&Config::default()) => {
+                // The key file goes with the data directory.
+                let other = if config.policy == Posture::Standard {
+                    "default"
+                } else {
+                    "as policy"
+                };
+                other.to_owned()
+            }
             (source, _) => one_line(&source.to_string()),
         };
         format!("{} = {}  # {source}", option.name(), (option.get)(config))
     })
+}
+
+/// The option whose value holds while another is not given.
+fn fallback(key: &str) -> &'static ConfigOption {
+    options::find(key).expect("an option falls back to one of the table")
 }
 
 /// All options, each with its meaning above the line that is made of it.

@@ -213,6 +213,18 @@ const SLOVAK: &[(&str, &str)] = &[
         "must be 1 to 64 characters of A-Z a-z 0-9 . _ -",
         "musí mať 1 až 64 znakov z A-Z a-z 0-9 . _ -",
     ),
+    (
+        "must hold a letter and a digit",
+        "musí obsahovať písmeno a číslicu",
+    ),
+    (
+        "is one of the passwords that are tried first",
+        "patrí medzi heslá, ktoré sa skúšajú ako prvé",
+    ),
+    (
+        "is made from a name of the user or of a device",
+        "je zložené z mena používateľa alebo zariadenia",
+    ),
     ("is not the password", "nie je platné heslo"),
     // Validation: queries.
     (
@@ -330,11 +342,13 @@ mod tests {
     fn every_sentence_about_a_query_or_a_name_has_a_translation() {
         let queries = sentences(include_str!("../ndata/error.rs"), "Fault");
         let names = sentences(include_str!("../model/name.rs"), "NameError");
+        let passwords = sentences(include_str!("../auth/policy.rs"), "PolicyFault");
+        assert_eq!(passwords.len(), 5);
         assert!(
             queries.len() > 20 && names.len() > 4,
             "the sources are read"
         );
-        for sentence in queries.into_iter().chain(names) {
+        for sentence in queries.into_iter().chain(names).chain(passwords) {
             assert_ne!(Language::Slovak.say(&sentence), sentence);
         }
     }

@@ -8,6 +8,7 @@ use crate::auth::installation::InstallationKey;
 use crate::auth::memory::Bearer;
 use crate::auth::nws4;
 use crate::auth::password::{self, HashParams};
+use crate::auth::policy::{Blocked, PasswordPolicy};
 use crate::auth::pool::HashPool;
 use crate::auth::secret::Secret;
 use crate::auth::token::KeyRing;
@@ -41,7 +42,13 @@ pub(crate) fn empty_app() -> Arc<App<MemoryStore>> {
         hashing: HashPool::new(1, params),
         clock: Arc::new(clock),
         policy: Policy {
-            password_chars_min: PASSWORD_CHARS_MIN,
+            passwords: PasswordPolicy {
+                chars_min: PASSWORD_CHARS_MIN,
+                letters_and_digits: false,
+                pin_envs: [false; Env::ALL.len()],
+                pin_chars_min: PASSWORD_CHARS_MIN,
+                blocked: Blocked::default(),
+            },
             dummy_hash: password::dummy(params),
             session_access: SessionAccess::Open,
             signed_sessions_visible: true,

@@ -4,8 +4,12 @@
 use std::sync::Arc;
 
 use super::{App, ServiceError};
+use crate::auth::policy::About;
 use crate::auth::secret::Secret;
-use crate::model::{Cause, DirectoryChange, Mode, Precondition, Resource, User, UserId, UserInput};
+use crate::model::{
+    Cause, DeviceName, Directory, DirectoryChange, Env, Mode, Precondition, Resource, User, UserId,
+    UserInput,
+};
 use crate::store::Store;
 
 impl<S: Store> App<S> {
@@ -30,7 +34,8 @@ impl<S: Store> App<S> {
                 input: input.clone(),
             };
             directory.decide(&dry, &precondition, &cause.actor())?;
-            self.look_at_new_password("password", &password)?;
+            let about = about_input(&directory, &input);
+            self.look_at_new_password("password", &password, &about)?;
             input.password = Some(self.hashing.hash(cause.origin.share(), password).await?);
         }
         let change = DirectoryChange::PutUser { mode, id, input };
@@ -52,4 +57,38 @@ impl<S: Store> App<S> {
             .change(change, precondition, cause, self.now())
             .await?)
     }
+}
+
+/// What is near at hand for who guesses a user's password.
+pub(super) fn about_user(directory: &Directory, user: &User) -> About {
+    let devices = user.devices.iter().map(|entry| &entry.name);
+    about([user.user_name.as_str(), &user.name], devices, |name| {
+        Some(directory.device(name)?.env)
+    })
+}
+
+/// As [`about_user`], of a user who is yet to be written.
+fn about_input(directory: &Directory, input: &UserInput) -> About {
+    let devices = input.devices.iter().map(|entry| &entry.name);
+    about([input.user_name.as_str(), &input.name], devices, |name| {
+        Some(directory.device(name)?.env)
+    })
+}
+
+/// What is near at hand: the user's names, the devices' names. `env_of` tells
+/// where a device stands.
+pub fn about<'a>(
+    names: [&str; 2],
+    devices: impl Iterator<Item = &'a DeviceName>,
+    env_of: impl Fn(&DeviceName) -> Option<Env>,
+) -> About {
+    let mut about = About {
+        names: names.map(str::to_owned).to_vec(),
+        envs: Vec::new(),
+    };
+    for device in devices {
+        about.names.push(device.as_str().to_owned());
+        about.envs.extend(env_of(device));
+    }
+    about
 }

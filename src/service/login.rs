@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::directory::about_user;
 use super::{App, Caller, PASSWORD_BYTES_MAX, ServiceError};
+use crate::auth::policy::About;
 use crate::auth::refresh;
 use crate::auth::secret::Secret;
 use crate::auth::token::{NewToken, TokenError};
@@ -66,8 +68,15 @@ impl<S: Store> App<S> {
         let against = stored
             .clone()
             .unwrap_or_else(|| Arc::clone(&self.policy.dummy_hash));
-        let fits = password.len() <= PASSWORD_BYTES_MAX;
-        let password = if fits {
+        // A PIN opens nothing where PINs are not enough. Hashed all the same, so
+        // that the answer takes the same time.
+        let device_there = names
+            .as_ref()
+            .and_then(|(_, device)| directory.device(device));
+        let opens =
+            device_there.is_none_or(|device| self.policy.passwords.opens(&password, device.env));
+        let fits = opens && password.len() <= PASSWORD_BYTES_MAX;
+        let password = if password.len() <= PASSWORD_BYTES_MAX {
             password
         } else {
             Secret::new(String::new())
@@ -310,7 +319,9 @@ impl<S: Store> App<S> {
                 code: None,
             }])
         };
-        self.look_at_new_password("newPassword", &new)?;
+        let directory = self.store.directory().await;
+        let about = about_user(&directory, &caller.principal.user);
+        self.look_at_new_password("newPassword", &new, &about)?;
         let (user, share) = (&caller.principal.user, caller.origin.share());
         let seen = user.password.clone().ok_or_else(wrong)?;
         let identity = &caller.session.identity;
@@ -350,20 +361,16 @@ impl<S: Store> App<S> {
         &self,
         member: &str,
         password: &Secret,
+        about: &About,
     ) -> Result<(), ServiceError> {
-        let chars = password.expose().chars().count();
-        let min = self.policy.password_chars_min;
-        let message = if chars < min {
-            format!("must have at least {min} characters")
-        } else if password.len() > PASSWORD_BYTES_MAX {
-            format!("must have at most {PASSWORD_BYTES_MAX} bytes")
-        } else {
+        let judged = self.policy.passwords.judge(password, about);
+        let Err(fault) = judged else {
             return Ok(());
         };
-        let code = (chars == 0).then_some("1");
+        let code = password.is_empty().then_some("1");
         Err(ServiceError::Invalid(vec![Field {
             member: member.to_owned(),
-            message,
+            message: fault.to_string(),
             code,
         }]))
     }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use crate::auth::installation::InstallationKey;
 use crate::auth::memory::Bearer;
 use crate::auth::nws4;
+pub use crate::auth::policy::PASSWORD_BYTES_MAX;
+use crate::auth::policy::PasswordPolicy;
 use crate::auth::pool::HashPool;
 use crate::clock::Clock;
 use crate::model::{EndReason, Field, SessionAccess, Timestamp, Version};
@@ -27,6 +29,7 @@ mod tokens;
 
 pub use api_keys::{CreatedKey, GivenCredentials};
 pub use caller::{Caller, Reach};
+pub use directory::about;
 pub use keys::KeyKeeper;
 pub use login::{LoggedIn, RefreshedPair};
 pub use set_up::{SetUpGate, SetUpRequest};
@@ -61,8 +64,8 @@ pub struct App<S> {
 /// What the configuration decides for the use cases.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Shortest password, in characters, for a new one.
-    pub password_chars_min: usize,
+    /// What new passwords must be like, and where PINs are enough.
+    pub passwords: PasswordPolicy,
     /// Whether the sessions of API keys are listed for and found by others.
     pub signed_sessions_visible: bool,
     /// A hash of nothing anybody can type: verified against for unknown users,
@@ -71,9 +74,6 @@ pub struct Policy {
     /// Whose sessions callers without any right reach.
     pub session_access: SessionAccess,
 }
-
-/// Longest password, in bytes, that is looked at.
-pub const PASSWORD_BYTES_MAX: usize = 1_024;
 
 /// Why a use case did not do as asked: one variant for each way the caller
 /// reacts.

@@ -65,7 +65,10 @@ impl<S: Store> App<S> {
         if !fits {
             return Err(ServiceError::NotFound);
         }
-        self.look_at_new_password("password", &request.password)?;
+        let names = [request.user_name.as_str(), request.name.as_str()];
+        let devices = std::iter::once(&request.device_name);
+        let about = super::about(names, devices, |_| Some(Env::BackOffice));
+        self.look_at_new_password("password", &request.password, &about)?;
         let SetUpRequest {
             user_name,
             name,

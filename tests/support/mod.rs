@@ -34,7 +34,8 @@ pub fn binary() -> Command {
     command
         .env("TILLGATE_PASSWORD__ARGON2_MEMORY_KIB", "8")
         .env("TILLGATE_PASSWORD__ARGON2_ITERATIONS", "1")
-        .env("TILLGATE_PASSWORD__LENGTH_MIN", "4");
+        .env("TILLGATE_PASSWORD__LENGTH_MIN", "4")
+        .env("TILLGATE_PASSWORD__BLOCK_COMMON", "false");
     command
 }
 

@@ -1,0 +1,116 @@
+//! What new passwords must be like, over the socket and on the command line.
+
+mod support;
+
+use serde_json::json;
+use support::{Answer, Place, Server, bad, good};
+
+/// Sets the password of a user who has one device; fails if that is refused.
+fn put(server: &Server, token: &str, password: &str, device: &str) -> Answer {
+    let body = json!({
+        "userName": "novak", "name": "Peter Novak", "password": password,
+        "devices": [{"name": device, "isActive": true, "roles": []}],
+    });
+    server.call("POST", "/users", Some(token), &body)
+}
+
+fn fault(answer: &Answer) -> String {
+    let body = answer.json();
+    let error = &body["errors"][0];
+    assert_eq!(
+        (answer.status, &error["memberName"]),
+        (400, &json!("password"))
+    );
+    error["message"].as_str().expect("a sentence").to_owned()
+}
+
+#[test]
+fn common_passwords_and_names_are_refused_and_told_why() {
+    let place = Place::with_shop()
+        .option("PASSWORD__BLOCK_COMMON", "true")
+        .option("PASSWORD__LENGTH_MIN", "8")
+        .option("PASSWORD__BLOCK_LIST", "own.txt");
+    std::fs::write(place.path().join("own.txt"), "Nase Mesto 7\n").expect("written");
+    let server = place.serve();
+    let token = server.log_in("999", "BackOffice").token;
+    for (password, message) in [
+        ("short", "must have at least 8 characters"),
+        (
+            "Password123",
+            "is one of the passwords that are tried first",
+        ),
+        (
+            "nase mesto 7",
+            "is one of the passwords that are tried first",
+        ),
+        (
+            "Novak_2024",
+            "is made from a name of the user or of a device",
+        ),
+    ] {
+        let refused = put(&server, &token, password, "P01");
+        assert_eq!(fault(&refused), message, "{password}");
+    }
+    assert_eq!(put(&server, &token, "jablko na stole", "P01").status, 201);
+}
+
+#[test]
+fn a_pin_is_enough_at_tills_only_and_opens_nothing_elsewhere() {
+    let place = Place::with_shop()
+        .option("PASSWORD__LENGTH_MIN", "8")
+        .option("PASSWORD__PIN_ENVIRONMENTS", "CashRegister,PDA");
+    let server = place.serve();
+    let token = server.log_in("999", "BackOffice").token;
+    let refused = put(&server, &token, "620418", "BackOffice");
+    assert_eq!(fault(&refused), "must have at least 8 characters");
+    let created = put(&server, &token, "620418", "P01");
+    assert_eq!(created.status, 201, "{}", created.text);
+    assert_eq!(server.try_log_in("novak", "620418", "P01").status, 200);
+
+    // Another device later on does not make the PIN good there.
+    let mut user = created.json();
+    let office = json!({"name": "BackOffice", "isActive": true, "roles": []});
+    user["devices"]
+        .as_array_mut()
+        .expect("devices")
+        .push(office);
+    let path = format!("/users/{}", user["id"].as_str().expect("an id"));
+    let replaced = server.call("PUT", &path, Some(&token), &user);
+    assert_eq!(replaced.status, 200, "{}", replaced.text);
+    let wrong = server.try_log_in("novak", "nonsense", "BackOffice").json();
+    let refused = server.try_log_in("novak", "620418", "BackOffice");
+    assert_eq!(
+        (refused.status, &refused.json()["title"]),
+        (401, &wrong["title"])
+    );
+    assert_eq!(server.try_log_in("novak", "620418", "P01").status, 200);
+}
+
+#[test]
+fn the_policy_of_pci_sets_its_numbers_unless_others_are_given() {
+    let place = Place::empty().option("POLICY", "pci");
+    let shown = good(&place, &["config", "show"]);
+    let value = |key: &str| {
+        let line = shown.lines().find(|line| line.starts_with(key));
+        line.map(str::to_owned).unwrap_or_default()
+    };
+    assert!(value("letters_and_digits").starts_with("letters_and_digits = true  # as policy"));
+    assert!(
+        value("BackOffice = \"15m\"").contains("as policy"),
+        "{shown}"
+    );
+    // The tests' own number wins.
+    assert!(value("length_min").starts_with("length_min = 4  # environment"));
+    let why = bad(
+        &Place::empty().option("POLICY", "strict"),
+        &["config", "check"],
+        78,
+    );
+    assert!(why.contains("standard or pci"), "{why}");
+    let why = bad(
+        &Place::with_shop().option("PASSWORD__BLOCK_LIST", "nowhere"),
+        &["user", "list"],
+        78,
+    );
+    assert!(why.contains("password.block_list"), "{why}");
+}
