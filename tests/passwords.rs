@@ -2,8 +2,8 @@
 
 mod support;
 
-use serde_json::json;
-use support::{Answer, Place, Server, bad, good};
+use serde_json::{Value, json};
+use support::{Answer, Place, Server, bad, eventually, good};
 
 /// Sets the password of a user who has one device; fails if that is refused.
 fn put(server: &Server, token: &str, password: &str, device: &str) -> Answer {
@@ -113,4 +113,40 @@ fn the_policy_of_pci_sets_its_numbers_unless_others_are_given() {
         78,
     );
     assert!(why.contains("password.block_list"), "{why}");
+}
+
+#[test]
+fn a_login_brings_an_old_hash_up_to_todays_cost_and_ends_nothing() {
+    let place = Place::with_shop();
+    let server = place.serve();
+    let before = server.log_in("1", "BackOffice");
+    server.stop();
+    let mut command = place.command(&["serve", "--listen", "127.0.0.1:0"]);
+    command.env("TILLGATE_PASSWORD__ARGON2_ITERATIONS", "2");
+    let server = Server::start(command);
+    let user = || {
+        let all: Value = serde_json::from_str(&good(&place, &["export"])).expect("JSON");
+        let users = all["users"].as_array().expect("users").clone();
+        let user = users.into_iter().find(|user| user["userName"] == "1");
+        user.expect("is there")
+    };
+    let old = user();
+    assert!(
+        old["passwordHash"]
+            .as_str()
+            .is_some_and(|hash| hash.contains("t=1"))
+    );
+
+    assert_eq!(server.try_log_in("1", "wrong", "P01").status, 401);
+    server.log_in("1", "P01");
+
+    eventually("the hash is made again", || {
+        user()["passwordHash"]
+            .as_str()
+            .is_some_and(|hash| hash.contains("t=2"))
+    });
+    assert_eq!(user()["_v"], old["_v"]);
+    assert_eq!(server.get("/api/auth", &before.token).status, 200);
+    assert_eq!(server.try_log_in("1", "pass", "LINK").status, 200);
+    assert_eq!(server.try_log_in("1", "wrong", "LINK").status, 401);
 }

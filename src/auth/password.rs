@@ -110,6 +110,18 @@ pub fn is_hash(text: &str) -> bool {
     read(text).is_some()
 }
 
+/// Whether a hash is cheaper than one of these parameters would be. What is no
+/// hash, or dearer in one of them, is not.
+#[must_use]
+pub fn is_cheaper(text: &str, than: HashParams) -> bool {
+    let params = read(text).and_then(|hash| Params::try_from(&hash).ok());
+    params.is_some_and(|params| {
+        let costs = (params.m_cost(), params.t_cost());
+        let wanted = (than.memory_kib, than.iterations);
+        costs != wanted && costs.0 <= wanted.0 && costs.1 <= wanted.1
+    })
+}
+
 fn read(text: &str) -> Option<PasswordHash> {
     let hash = PasswordHash::new(text).ok()?;
     let params = Params::try_from(&hash).ok()?;
@@ -172,6 +184,22 @@ mod tests {
         let hash = hash(&secret("pass"), dear).unwrap();
         assert!(hash.contains("$m=64,t=3,p=1$"));
         assert!(verify(&secret("pass"), &hash));
+    }
+
+    #[test]
+    fn a_hash_is_cheaper_when_one_cost_is_lower_and_none_higher() {
+        let hash = dummy(HashParams::new(64, 2).unwrap());
+        for (memory, iterations, is_cheaper_than) in [
+            (64, 2, false),
+            (65, 2, true),
+            (64, 3, true),
+            (128, 1, false),
+            (32, 4, false),
+        ] {
+            let params = HashParams::new(memory, iterations).unwrap();
+            assert_eq!(is_cheaper(&hash, params), is_cheaper_than, "{params:?}");
+        }
+        assert!(!is_cheaper("no hash", CHEAP));
     }
 
     #[test]

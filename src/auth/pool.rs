@@ -131,6 +131,12 @@ impl HashPool {
         hashed.map_err(|HashError| PoolError::Failed)
     }
 
+    /// Whether a stored hash is cheaper than those the pool makes.
+    #[must_use]
+    pub fn is_outdated(&self, stored: &str) -> bool {
+        password::is_cheaper(stored, self.params)
+    }
+
     fn submit(&self, peer: IpAddr, job: Job) -> Result<(), PoolError> {
         let mut state = self.shared.state.lock();
         if state.threads == 0 {

@@ -522,7 +522,7 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
     ),
     ConfigOption::new(
         "password.argon2_memory_kib",
-        "Memory of one password hash (argon2id) in KiB. Stored hashes keep the\ncost they were made with.",
+        "Memory of one password hash (argon2id) in KiB. Stored hashes of a lower\ncost are made again at the next login.",
         |c, t| {
             let memory_kib = number(t, MEMORY_KIB_MIN..=MEMORY_KIB_MAX)?;
             set_argon2(c, memory_kib, c.password.argon2.iterations());

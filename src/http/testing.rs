@@ -19,6 +19,7 @@ use crate::model::{
     RoleInput, RoleName, SessionAccess, Timestamp, UserDeviceInput, UserId, UserInput, UserName,
 };
 use crate::ndata;
+use crate::service::rehash::Rehashing;
 use crate::service::{App, KeyKeeper, Policy, SetUpGate, SignedDoor, sweep::SweeperState};
 use crate::store::memory::MemoryStore;
 use crate::store::{Rules, Store};
@@ -54,6 +55,7 @@ pub(crate) fn empty_app() -> Arc<App<MemoryStore>> {
             signed_sessions_visible: true,
         },
         set_up: SetUpGate::new(None),
+        rehashing: Rehashing::default(),
         sweeper: SweeperState::default(),
     })
 }

@@ -1,8 +1,10 @@
 //! Logging in and out, refreshing, changing the own password.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::directory::about_user;
+use super::rehash::Rehash;
 use super::{App, Caller, PASSWORD_BYTES_MAX, ServiceError};
 use crate::auth::policy::About;
 use crate::auth::refresh;
@@ -36,6 +38,16 @@ pub struct RefreshedPair {
     pub server_time: Timestamp,
 }
 
+/// A password was right.
+struct Right {
+    user_name: UserName,
+    device_name: DeviceName,
+    /// The hash it was verified against.
+    stored: Arc<str>,
+    /// The password, when that hash is cheaper than today's.
+    outdated: Option<Secret>,
+}
+
 impl<S: Store> App<S> {
     /// Logs a person in on a device. Unknown users, wrong passwords, and users
     /// or devices that are not active or not assigned get the same answer
@@ -57,40 +69,18 @@ impl<S: Store> App<S> {
         if let Some(wait) = self.store.wait(&attempt, self.now()).await {
             return Err(ServiceError::Locked(wait));
         }
-        let directory = self.store.directory().await;
-        let names = UserName::parse(user)
-            .ok()
-            .zip(DeviceName::parse(device).ok());
-        let known = names
-            .as_ref()
-            .and_then(|(user, _)| directory.user_named(user));
-        let stored = known.and_then(|user| user.password.clone());
-        let against = stored
-            .clone()
-            .unwrap_or_else(|| Arc::clone(&self.policy.dummy_hash));
-        // A PIN opens nothing where PINs are not enough. Hashed all the same, so
-        // that the answer takes the same time.
-        let device_there = names
-            .as_ref()
-            .and_then(|(_, device)| directory.device(device));
-        let opens =
-            device_there.is_none_or(|device| self.policy.passwords.opens(&password, device.env));
-        let fits = opens && password.len() <= PASSWORD_BYTES_MAX;
-        let password = if password.len() <= PASSWORD_BYTES_MAX {
-            password
-        } else {
-            Secret::new(String::new())
-        };
-        let right = self
-            .hashing
-            .verify(origin.share(), password, against)
-            .await?
-            && fits;
-        let (Some((user_name, device_name)), Some(stored), true) = (names, stored, right) else {
+        let (share, typed) = (origin.share(), (user, password, device));
+        let Some(right) = self.verify(share, typed).await? else {
             self.count(attempt, Outcome::Wrong).await?;
             return Err(REFUSED);
         };
-        let mut new = self.new_session(user_name, device_name, Some(stored));
+        let Right {
+            user_name,
+            device_name,
+            stored,
+            outdated,
+        } = right;
+        let mut new = self.new_session(user_name, device_name, Some(Arc::clone(&stored)));
         new.attempt = Some(attempt);
         let (user, device) = (new.user_name.clone(), new.device_name.clone());
         let cause = Cause::caller(user, device, origin.clone());
@@ -138,6 +128,14 @@ impl<S: Store> App<S> {
             Err(error) => return Err(error.into()),
         };
         self.sweeper.ring();
+        if let Some(password) = outdated {
+            self.rehashing.push(Rehash {
+                user: begun.principal.user.id,
+                seen: stored,
+                password,
+                share,
+            });
+        }
         // What was just begun, not what is stored by now: another login on the
         // same till may already have taken its place, and this one succeeded.
         let issued_at = begun.session.started_at;
@@ -154,6 +152,67 @@ impl<S: Store> App<S> {
             pair,
             principal: begun.principal,
         })
+    }
+
+    /// Whether this is the password of this user, and whether it is enough on
+    /// this device. Nobody's password costs the same time.
+    async fn verify(
+        &self,
+        share: IpAddr,
+        (user, password, device): (&str, Secret, &str),
+    ) -> Result<Option<Right>, ServiceError> {
+        let directory = self.store.directory().await;
+        let names = UserName::parse(user)
+            .ok()
+            .zip(DeviceName::parse(device).ok());
+        let known = names
+            .as_ref()
+            .and_then(|(user, _)| directory.user_named(user));
+        let mut stored = known.and_then(|user| user.password.clone());
+        let against = stored.clone();
+        let against = against.unwrap_or_else(|| Arc::clone(&self.policy.dummy_hash));
+        // A PIN opens nothing where PINs are not enough.
+        let there = names
+            .as_ref()
+            .and_then(|(_, device)| directory.device(device));
+        let policy = &self.policy.passwords;
+        let opens = there.is_none_or(|device| policy.opens(&password, device.env));
+        let fits = opens && password.len() <= PASSWORD_BYTES_MAX;
+        let password = if password.len() <= PASSWORD_BYTES_MAX {
+            password
+        } else {
+            Secret::new(String::new())
+        };
+        let mut outdated = stored
+            .as_ref()
+            .filter(|stored| self.hashing.is_outdated(stored))
+            .map(|_| Secret::new(password.expose().to_owned()));
+        let mut right = self.hashing.verify(share, password, against).await?;
+        // Another login may have had the hash made again meanwhile.
+        let directory = self.store.directory().await;
+        let now = names
+            .as_ref()
+            .and_then(|(user, _)| directory.user_named(user)?.password.clone());
+        if right
+            && now != stored
+            && let Some(again) = &now
+            && let Some(password) = outdated.take()
+        {
+            right = self
+                .hashing
+                .verify(share, password, Arc::clone(again))
+                .await?;
+            stored = now;
+        }
+        Ok(names
+            .zip(stored)
+            .filter(|_| right && fits)
+            .map(|((user_name, device_name), stored)| Right {
+                user_name,
+                device_name,
+                stored,
+                outdated,
+            }))
     }
 
     /// Counts an attempt; the answer may go out when this returns.

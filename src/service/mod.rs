@@ -21,6 +21,7 @@ mod error;
 pub mod health;
 mod keys;
 mod login;
+pub mod rehash;
 mod sessions;
 mod set_up;
 mod signed;
@@ -57,6 +58,8 @@ pub struct App<S> {
     pub policy: Policy,
     /// The door for the first administrator.
     pub set_up: SetUpGate,
+    /// Passwords to hash again.
+    pub rehashing: rehash::Rehashing,
     /// What the sweeper did last.
     pub sweeper: sweep::SweeperState,
 }

@@ -167,6 +167,17 @@ pub enum DirectoryChange {
         /// The caller's own session, which goes on.
         keep: Option<SessionId>,
     },
+    /// Put another hash of the same password. Neither ends sessions nor raises
+    /// `_v`: what is shown of the user stays as it is. The server's own.
+    Rehash {
+        /// Whose.
+        user: UserId,
+        /// The PHC string that the password was verified against; when it is no
+        /// longer the stored one, the change is [`Refusal::NotFound`].
+        seen: Arc<str>,
+        /// The dearer one.
+        password: Arc<str>,
+    },
     /// Forget the failed logins of a user. The user record stays as it is.
     Unlock(UserId),
     /// Create or replace a device.

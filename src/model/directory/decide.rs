@@ -40,6 +40,11 @@ impl Directory {
                 password,
                 keep,
             } => users::set_password(self, actor, *user, seen.as_ref(), password, *keep),
+            DirectoryChange::Rehash {
+                user,
+                seen,
+                password,
+            } => users::rehash(self, &asker, *user, seen, password),
             DirectoryChange::Unlock(id) => users::unlock(self, &asker, *id),
             DirectoryChange::PutDevice { mode, input } => {
                 devices::put(self, &asker, *mode, input, precondition)
@@ -142,6 +147,7 @@ fn stripped_member(change: &DirectoryChange) -> &'static str {
         | DirectoryChange::CreateApiKey { .. }
         | DirectoryChange::ReplaceApiKey { .. }
         | DirectoryChange::DeleteApiKey(_)
+        | DirectoryChange::Rehash { .. }
         | DirectoryChange::Unlock(_)
         | DirectoryChange::All(_)
         | DirectoryChange::SetUp(_) => "",

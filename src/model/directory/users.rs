@@ -1,4 +1,4 @@
-//! The rules of users: put, delete, unlock, own password.
+//! The rules of users: put, delete, unlock, own password, another hash of it.
 
 use std::sync::Arc;
 
@@ -71,6 +71,31 @@ pub(super) fn delete(
     decision.put_api_keys = api_keys::deactivated(directory, |key| key.user_name == user.user_name);
     decision.removed_users.push(id);
     decision.ends.push(all_of(user, EndReason::AccountDisabled));
+    Ok(decision)
+}
+
+/// Puts another hash of the same password.
+pub(super) fn rehash(
+    directory: &Directory,
+    asker: &Asker,
+    id: UserId,
+    seen: &Arc<str>,
+    password: &Arc<str>,
+) -> Result<DirectoryDecision, Refusal> {
+    if !matches!(asker, Asker::System) {
+        let sentence = "Only the server hashes a password again.";
+        return Err(Refusal::Forbidden(sentence.to_owned()));
+    }
+    let stored = directory.user(id).ok_or(Refusal::NotFound)?;
+    if stored.password.as_ref() != Some(seen) {
+        return Err(Refusal::NotFound);
+    }
+    let user = Arc::new(User {
+        password: Some(Arc::clone(password)),
+        ..(**stored).clone()
+    });
+    let mut decision = DirectoryDecision::about(Resource::User(Arc::clone(&user)), directory);
+    decision.put_users.push(user);
     Ok(decision)
 }
 
