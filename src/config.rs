@@ -56,6 +56,8 @@ pub struct Config {
     pub nws4: Nws4Config,
     /// Passwords and their hashing.
     pub password: PasswordConfig,
+    /// What happens to accounts.
+    pub users: UsersConfig,
     /// What failed logins come to.
     pub lockout: LockoutRules,
     /// What is logged, and how.
@@ -219,6 +221,16 @@ pub struct PasswordConfig {
     pub hash_threads: Option<usize>,
 }
 
+/// `[users]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UsersConfig {
+    /// Accounts unused for this long are disabled; `None`: none is.
+    pub disable_unused_after: Option<Duration>,
+}
+
+/// How much longer than needed the last use of an account is remembered.
+const USE_KEPT_BEYOND: Duration = Duration::from_hours(30 * 24);
+
 /// `[log]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
@@ -311,8 +323,16 @@ impl Config {
             ended_retention: self.sessions.ended_retention,
             ended_max: self.sessions.ended_max,
             limits: self.sessions.limits,
-            lockout: self.lockout.clone(),
+            lockout: LockoutRules {
+                use_kept: self.use_kept(),
+                ..self.lockout.clone()
+            },
         }
+    }
+
+    fn use_kept(&self) -> Duration {
+        let after = self.users.disable_unused_after;
+        after.map_or(Duration::ZERO, |after| after + USE_KEPT_BEYOND)
     }
 
     /// The cost of new hashes.

@@ -88,6 +88,7 @@ pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> 
     let code = untouched.then(|| SetUpCode::draw(clock.now()));
     let set_up_code = code.as_ref().map(|code| code.text().to_owned());
     let policy = Policy {
+        disable_unused_after: config.users.disable_unused_after,
         passwords: password_policy(config)?,
         dummy_hash,
         session_access: config.sessions.access,

@@ -127,7 +127,7 @@ async fn change_user(
     change: impl FnOnce(&mut UserInput),
 ) -> Result<Value, Failure> {
     let user = find_user(app, user_name).await?;
-    let mut input = as_input(&user);
+    let mut input = UserInput::from(&*user);
     change(&mut input);
     put_user(app, Mode::CreateOrReplace, user.id, input, password).await
 }
@@ -141,24 +141,6 @@ async fn find_user(app: &Operated, user_name: &str) -> Result<Arc<User>, Failure
             format!("there is no user '{user_name}'; see 'tillgate user list'"),
         )
     })
-}
-
-fn as_input(user: &User) -> UserInput {
-    let devices = user.devices.iter().map(|entry| UserDeviceInput {
-        name: entry.name.clone(),
-        is_active: entry.is_active,
-        roles: entry.roles.clone(),
-    });
-    UserInput {
-        user_name: user.user_name.clone(),
-        name: user.name.clone(),
-        is_active: user.is_active,
-        is_virtual: user.is_virtual,
-        feature_name: user.feature_name.clone(),
-        devices: devices.collect(),
-        must_change_password: user.must_change_password,
-        password: None,
-    }
 }
 
 async fn put_user(

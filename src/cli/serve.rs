@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::http;
 use crate::model::SessionAccess;
 use crate::server;
-use crate::service::{App, rehash, sweep};
+use crate::service::{App, rehash, sweep, unused};
 use crate::store::sled::SledStore;
 
 /// How often the trusted time goes to the disk when nothing else does.
@@ -140,6 +140,7 @@ fn start_background(
 ) -> Vec<tokio::task::JoinHandle<()>> {
     let mut tasks = vec![
         tokio::spawn(sweep::run(Arc::clone(app))),
+        tokio::spawn(unused::run(Arc::clone(app))),
         tokio::spawn(rehash::run(Arc::clone(app))),
         tokio::spawn(mark_time(Arc::clone(app))),
         tokio::spawn(watch_clock(Arc::clone(app))),

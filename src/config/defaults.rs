@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     Config, HttpConfig, Language, LogConfig, LogFormat, Nws4Config, PasswordConfig, PerEnv,
-    Posture, QueryConfig, SessionsConfig, UnknownMembers, beside,
+    Posture, QueryConfig, SessionsConfig, UnknownMembers, UsersConfig, beside,
 };
 use crate::auth::password::HashParams;
 use crate::model::{Env, LockoutRules, SessionAccess};
@@ -28,6 +28,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             nws4: Nws4Config::default(),
             password: PasswordConfig::default(),
+            users: UsersConfig::default(),
             lockout: LockoutRules::default(),
             log: LogConfig::default(),
             sources: BTreeMap::new(),
@@ -45,6 +46,8 @@ impl Posture {
         }
         // 8.2.8: 15 minutes. Tills that see one card at a time are exempt.
         config.sessions.idle.own[Env::BackOffice.index()] = Some(Some(15 * 60 * SECOND));
+        // 8.2.6: accounts unused for 90 days.
+        config.users.disable_unused_after = Some(90 * 24 * 3600 * SECOND);
         // 8.3.4: locked after 10 failures at most, for 30 minutes at least.
         config.lockout.lock_after = 10;
         config.lockout.lock_time = 30 * 60 * SECOND;

@@ -21,6 +21,8 @@ pub(super) const KEY_FILE: &str = "key_file";
 
 /// The least time that a limit can give.
 const SECOND: Duration = Duration::from_secs(1);
+/// The least time after which an account is unused.
+const DAY: Duration = Duration::from_hours(24);
 /// Most rows of a page.
 const TAKE_MAX: usize = 100_000;
 /// Most ended sessions to keep.
@@ -231,7 +233,7 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
     ),
     ConfigOption::new(
         "policy",
-        "Whose numbers hold where this file has none: standard, or pci. PCI DSS\n4.0.1 asks for 15m of idle time in the back office, 12 characters with\nletters and digits, and a lock of 30m after 10 failed logins.",
+        "Whose numbers hold where this file has none: standard, or pci. PCI DSS\n4.0.1 asks for 15m of idle time in the back office, 12 characters with\nletters and digits, a lock of 30m after 10 failed logins, and accounts\ndisabled that are unused for 90d.",
         |c, t| {
             word(t, POSTURES)?.apply(c);
             Ok(())
@@ -605,6 +607,12 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
                 .hash_threads
                 .map_or_else(|| quoted(AUTO), |threads| threads.to_string())
         },
+    ),
+    ConfigOption::new(
+        "users.disable_unused_after",
+        "Accounts that no session began for so long, and none lives of, are\ndisabled; off: none is. The last administrator stays. PCI DSS asks for 90d.",
+        |c, t| put(&mut c.users.disable_unused_after, duration_or_off(t, DAY)),
+        |c| time_or_off(c.users.disable_unused_after),
     ),
     ConfigOption::new(
         "lockout.wait_after",

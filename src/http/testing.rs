@@ -43,6 +43,7 @@ pub(crate) fn empty_app() -> Arc<App<MemoryStore>> {
         hashing: HashPool::new(1, params),
         clock: Arc::new(clock),
         policy: Policy {
+            disable_unused_after: None,
             passwords: PasswordPolicy {
                 chars_min: PASSWORD_CHARS_MIN,
                 letters_and_digits: false,

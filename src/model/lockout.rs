@@ -24,6 +24,8 @@ const PLACES_MAX: usize = 64;
 /// A good login is noted again when the last note is older than this part of
 /// the time a place stays known.
 const PLACE_NOTES: u32 = 30;
+/// A use of the account is noted again when the last note is this old.
+const USE_NOTED_EVERY: Duration = Duration::from_hours(24);
 /// A count from further ahead than this is left over from before the clock was
 /// reset, and counts no more.
 const AHEAD_MAX: Duration = Duration::from_secs(60);
@@ -52,6 +54,8 @@ pub struct LockoutRules {
     pub known_place: Duration,
     /// Records of names that are no user's, at most.
     pub strangers_max: usize,
+    /// How long the last use of an account is remembered; zero: it is not noted.
+    pub use_kept: Duration,
 }
 
 impl Default for LockoutRules {
@@ -66,6 +70,7 @@ impl Default for LockoutRules {
             window: Duration::from_hours(24),
             known_place: Duration::from_hours(30 * 24),
             strangers_max: 65_536,
+            use_kept: Duration::ZERO,
         }
     }
 }
@@ -210,6 +215,8 @@ pub struct UserLock {
     pub recent: Vec<Timestamp>,
     /// No pair is tried before this instant.
     pub until: Timestamp,
+    /// The last use of the account, within a day, if it is watched.
+    pub last_use: Option<Timestamp>,
 }
 
 impl UserLock {
@@ -309,10 +316,20 @@ impl UserLock {
             .for_each(|place| place.count = Count::default());
     }
 
+    /// Whether a use of the account has to be noted: the last note is a day old.
+    #[must_use]
+    pub fn is_use_due(&self, now: Timestamp, rules: &LockoutRules) -> bool {
+        let noted = self
+            .last_use
+            .is_some_and(|last| now.since(last) < USE_NOTED_EVERY);
+        !rules.use_kept.is_zero() && !noted
+    }
+
     /// Whether nothing is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.pairs.is_empty() && self.places.is_empty() && self.recent.is_empty()
+        let counts = self.pairs.is_empty() && self.places.is_empty() && self.recent.is_empty();
+        counts && self.last_use.is_none()
     }
 
     /// The instant from which on nothing in it counts any more.
@@ -321,7 +338,8 @@ impl UserLock {
         let pairs = self.pairs.iter().map(|(_, count)| count.void_at(rules));
         let places = self.places.iter().map(|place| place.void_at(rules));
         let recent = self.recent.last().map(|last| last.plus(rules.window));
-        let all = pairs.chain(places).chain(recent);
+        let used = self.last_use.map(|last| last.plus(rules.use_kept));
+        let all = pairs.chain(places).chain(recent).chain(used);
         all.max().unwrap_or_default().max(self.until)
     }
 

@@ -70,7 +70,7 @@ impl<S: Store> App<S> {
             return Err(ServiceError::Locked(wait));
         }
         let (share, typed) = (origin.share(), (user, password, device));
-        let Some(right) = self.verify(share, typed).await? else {
+        let Some(right) = self.verify_password(share, typed).await? else {
             self.count(attempt, Outcome::Wrong).await?;
             return Err(REFUSED);
         };
@@ -84,7 +84,16 @@ impl<S: Store> App<S> {
         new.attempt = Some(attempt);
         let (user, device) = (new.user_name.clone(), new.device_name.clone());
         let cause = Cause::caller(user, device, origin.clone());
-        self.open(new, cause).await
+        let logged_in = self.open(new, cause).await?;
+        if let Some(password) = outdated {
+            self.rehashing.push(Rehash {
+                user: logged_in.principal.user.id,
+                seen: stored,
+                password,
+                share,
+            });
+        }
+        Ok(logged_in)
     }
 
     /// Opens a session for somebody whom a trusted service has verified itself:
@@ -128,14 +137,6 @@ impl<S: Store> App<S> {
             Err(error) => return Err(error.into()),
         };
         self.sweeper.ring();
-        if let Some(password) = outdated {
-            self.rehashing.push(Rehash {
-                user: begun.principal.user.id,
-                seen: stored,
-                password,
-                share,
-            });
-        }
         // What was just begun, not what is stored by now: another login on the
         // same till may already have taken its place, and this one succeeded.
         let issued_at = begun.session.started_at;
@@ -156,7 +157,7 @@ impl<S: Store> App<S> {
 
     /// Whether this is the password of this user, and whether it is enough on
     /// this device. Nobody's password costs the same time.
-    async fn verify(
+    async fn verify_password(
         &self,
         share: IpAddr,
         (user, password, device): (&str, Secret, &str),

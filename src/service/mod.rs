@@ -27,6 +27,7 @@ mod set_up;
 mod signed;
 pub mod sweep;
 mod tokens;
+pub mod unused;
 
 pub use api_keys::{CreatedKey, GivenCredentials};
 pub use caller::{Caller, Reach};
@@ -67,6 +68,8 @@ pub struct App<S> {
 /// What the configuration decides for the use cases.
 #[derive(Clone, Debug)]
 pub struct Policy {
+    /// Accounts unused for this long are disabled; `None`: none is.
+    pub disable_unused_after: Option<Duration>,
     /// What new passwords must be like, and where PINs are enough.
     pub passwords: PasswordPolicy,
     /// Whether the sessions of API keys are listed for and found by others.

@@ -18,7 +18,7 @@ use crate::model::{
     ApiKeyId, AtLimit, Attempt, AuthenticationType, Author, Cause, Directory, DirectoryChange,
     ENDED_AT_ONCE_MAX, EndReason, EndedSession, Env, Identity, LockoutRules, NameKey, Origin,
     Outcome, Precondition, Principal, Resource, Session, SessionId, Subject, Timestamp, UserLock,
-    Version,
+    UserName, Version,
 };
 use crate::ndata::{Query, SessionMember};
 
@@ -169,6 +169,14 @@ impl MemoryStore {
         }
     }
 
+    /// A session of the user begins.
+    fn use_account(&self, state: &mut State, user: &UserName, now: Timestamp) {
+        let lock = lock_of(state, NameKey::of(user.as_str()));
+        if lock.is_use_due(now, &self.rules.lockout) {
+            (lock.is_known, lock.last_use) = (true, Some(now));
+        }
+    }
+
     /// Whom a login ends to stay within the limits.
     fn over_the_limits(
         &self,
@@ -249,6 +257,7 @@ impl MemoryStore {
         if let Some(attempt) = &new.attempt {
             self.succeed(state, attempt, true, now);
         }
+        self.use_account(state, &new.user_name, now);
         replaced.retain(|ended| ended.reason == EndReason::Replaced);
         let session = Session {
             id: new.id,
@@ -332,6 +341,7 @@ impl MemoryStore {
             session: session.clone(),
             tokens: None,
         });
+        self.use_account(state, &session.identity.user_name, now);
         state.signed.retain(|(key, _)| *key != signer.key.id);
         state.signed.push((signer.key.id, id));
         state.changes += 1;
@@ -512,6 +522,22 @@ impl Store for MemoryStore {
             Err(StoreError::Locked(wait)) => Some(wait),
             _ => None,
         }
+    }
+
+    async fn last_use(&self, user: &UserName) -> Option<Timestamp> {
+        lock_of(&mut self.state.lock(), NameKey::of(user.as_str())).last_use
+    }
+
+    async fn note_use(
+        &self,
+        user: UserName,
+        at: Option<Timestamp>,
+        _: Timestamp,
+    ) -> Result<(), StoreError> {
+        let state = &mut *self.state.lock();
+        let lock = lock_of(state, NameKey::of(user.as_str()));
+        (lock.is_known, lock.last_use) = (true, at);
+        Ok(())
     }
 
     async fn count(

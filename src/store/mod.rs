@@ -416,6 +416,22 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Option<Duration>> + Send;
 
+    /// When the account was used last, within a day; `None` when it is not
+    /// watched. Sessions that begin are noted while [`LockoutRules::use_kept`]
+    /// is not zero.
+    fn last_use(&self, user: &UserName) -> impl Future<Output = Option<Timestamp>> + Send;
+
+    /// Notes when an account was used last, or forgets it.
+    ///
+    /// # Errors
+    /// As every change.
+    fn note_use(
+        &self,
+        user: UserName,
+        at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Counts an attempt that opens no session: a wrong password, or a right
     /// one that was asked for again. Answers how long the next has to wait.
     ///

@@ -61,6 +61,27 @@ pub struct UserInput {
     pub password: Option<Arc<str>>,
 }
 
+impl From<&User> for UserInput {
+    /// What leaves a user as it is.
+    fn from(user: &User) -> Self {
+        let devices = user.devices.iter().map(|entry| UserDeviceInput {
+            name: entry.name.clone(),
+            is_active: entry.is_active,
+            roles: entry.roles.clone(),
+        });
+        Self {
+            user_name: user.user_name.clone(),
+            name: user.name.clone(),
+            is_active: user.is_active,
+            is_virtual: user.is_virtual,
+            feature_name: user.feature_name.clone(),
+            devices: devices.collect(),
+            must_change_password: user.must_change_password,
+            password: None,
+        }
+    }
+}
+
 /// A device entry of a user as a request describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserDeviceInput {

@@ -229,3 +229,30 @@ pub(crate) fn a_sweep_forgets_what_counts_no_more<S: Store>(open: &impl Fn(Rules
     while shop.sweep(now, 2).more {}
     assert_eq!(shop.fail(&pair, now), Ok(None));
 }
+
+pub(crate) fn a_use_is_noted_once_a_day_while_it_is_watched<S: Store>(open: &impl Fn(Rules) -> S) {
+    let last = |shop: &Shop<S>| shop.run(shop.store.last_use(&super::user_name("1")));
+    let shop = Shop::documented(open);
+    shop.begin("1", "Office", at(0));
+    assert_eq!(last(&shop), None);
+
+    let lockout = LockoutRules {
+        use_kept: seconds(100 * 86_400),
+        ..LockoutRules::default()
+    };
+    let rules = Rules {
+        lockout,
+        ..Rules::default()
+    };
+    let shop = Shop::open(open, rules);
+    shop.begin("1", "Office", at(0));
+    shop.begin("1", "Office", at(86_399_999));
+    assert_eq!(last(&shop), Some(at(0)));
+    shop.begin("1", "Office", at(86_400_000));
+    assert_eq!(last(&shop), Some(at(86_400_000)));
+    assert_eq!(shop.unlock(1, Cause::operator()), Ok(()));
+    assert_eq!(last(&shop), Some(at(86_400_000)));
+    let forgotten = shop.store.note_use(super::user_name("1"), None, at(0));
+    assert_eq!(shop.run(forgotten), Ok(()));
+    assert_eq!(last(&shop), None);
+}

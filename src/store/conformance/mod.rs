@@ -64,6 +64,7 @@ macro_rules! on_store {
             lockout::strangers_give_way_to_strangers_and_users_never_do,
             lockout::unlocking_needs_the_right_and_forgets_all_failures,
             lockout::a_sweep_forgets_what_counts_no_more,
+            lockout::a_use_is_noted_once_a_day_while_it_is_watched,
             access::an_access_moves_last_access_and_version_and_nothing_else,
             access::an_access_that_does_not_count_changes_nothing,
             access::last_access_never_goes_back_with_the_clock,

@@ -46,6 +46,19 @@ impl Lockouts {
         kept.is_some_and(|kept| kept.lock.is_settled(at, now, rules))
     }
 
+    /// The last use of an account, if it is watched.
+    pub fn last_use(&self, key: NameKey) -> Option<Timestamp> {
+        self.users.get(&key)?.lock.last_use
+    }
+
+    /// Whether a use of the account has to be noted.
+    pub fn is_use_due(&self, key: NameKey, now: Timestamp, rules: &LockoutRules) -> bool {
+        let kept = self.users.get(&key);
+        kept.map_or(!rules.use_kept.is_zero(), |kept| {
+            kept.lock.is_use_due(now, rules)
+        })
+    }
+
     /// Changes a record, here and in the group. What holds nothing afterwards
     /// is removed; when there are too many strangers, one of them is.
     pub fn change<T>(

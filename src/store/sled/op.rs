@@ -37,6 +37,8 @@ pub enum Op {
     /// Write a session as memory has it: it is at its ceiling, or its newest
     /// token is used for the first time.
     Write(SessionId, Reply<()>),
+    /// Note when an account was used last; `None` forgets it.
+    NoteUse(UserName, Option<Timestamp>, Timestamp, Reply<()>),
     /// Keep a small named value; `None` removes it.
     PutMeta(String, Option<Vec<u8>>, Reply<()>),
     /// Keep the trusted time, which may be lower than before only after the
@@ -191,6 +193,7 @@ impl Op {
             Self::Sweep(_, _, reply) => drop(reply.send(Err(error))),
             Self::EndAll(_, reply)
             | Self::Write(_, reply)
+            | Self::NoteUse(_, _, _, reply)
             | Self::PutMeta(_, _, reply)
             | Self::MarkClock { reply, .. } => drop(reply.send(Err(error))),
         }

@@ -23,8 +23,8 @@ use super::table::{CheckOutcome, Table};
 use super::view::View;
 use super::writer::{Writer, lag};
 use crate::model::{
-    Attempt, Cause, Directory, DirectoryChange, EndReason, Origin, Outcome, Precondition, Resource,
-    Session, SessionId, Subject, Timestamp,
+    Attempt, Cause, Directory, DirectoryChange, EndReason, NameKey, Origin, Outcome, Precondition,
+    Resource, Session, SessionId, Subject, Timestamp, UserName,
 };
 use crate::ndata::{Query, SessionMember};
 use crate::store::{
@@ -368,6 +368,20 @@ impl Store for SledStore {
     async fn wait(&self, attempt: &Attempt, now: Timestamp) -> Option<Duration> {
         let rules = &self.shared.rules.lockout;
         self.shared.lockouts.lock().wait(attempt, now, rules)
+    }
+
+    async fn last_use(&self, user: &UserName) -> Option<Timestamp> {
+        let key = NameKey::of(user.as_str());
+        self.shared.lockouts.lock().last_use(key)
+    }
+
+    async fn note_use(
+        &self,
+        user: UserName,
+        at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.submit(|reply| Op::NoteUse(user, at, now, reply)).await
     }
 
     async fn count(

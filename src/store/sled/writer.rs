@@ -178,6 +178,7 @@ impl<D: Disk> Writer<D> {
         let now = match op {
             Op::End(_, now, _)
             | Op::Count(_, _, now, _)
+            | Op::NoteUse(_, _, now, _)
             | Op::Sweep(now, ..)
             | Op::MarkClock { now, .. } => *now,
             Op::EndAll(end, _) => end.now,

@@ -15,6 +15,7 @@ struct LockValue {
     places: Vec<PlaceValue>,
     recent: Vec<i64>,
     until: i64,
+    last_use: Option<i64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -42,6 +43,7 @@ pub fn encode_lock(lock: &UserLock) -> Vec<u8> {
         places: places.collect(),
         recent: lock.recent.iter().map(|at| at.as_millis()).collect(),
         until: lock.until.as_millis(),
+        last_use: lock.last_use.map(Timestamp::as_millis),
     })
 }
 
@@ -64,6 +66,7 @@ pub fn decode_lock(bytes: &[u8]) -> Result<UserLock, CodecError> {
         places: places.collect(),
         recent: recent.collect(),
         until: Timestamp::from_millis(value.until),
+        last_use: value.last_use.map(Timestamp::from_millis),
     })
 }
 
@@ -106,6 +109,7 @@ mod tests {
             }],
             recent: vec![at(1), at(2)],
             until: at(9),
+            last_use: Some(at(10)),
         };
         assert_eq!(decode_lock(&encode_lock(&lock)), Ok(lock));
     }

@@ -57,6 +57,7 @@ pub(super) fn begin(
     if let Some(attempt) = &new.attempt {
         lockout::stage_success(attempt, true, now, shared, batch);
     }
+    lockout::stage_use(&new.user_name, now, shared, batch);
     let record = first_record(new, env, now, shared, batch.commit());
     batch.put_session(&record, None);
     Verdict::Write(Box::new(move |shared, durable| {

@@ -65,6 +65,34 @@ pub(super) fn stage_unlock(user: &UserName, shared: &Shared, batch: &mut Batch) 
     lockouts.change(key, &shared.rules.lockout, batch, UserLock::unlock);
 }
 
+/// A session of the user begins.
+pub(super) fn stage_use(user: &UserName, now: Timestamp, shared: &Shared, batch: &mut Batch) {
+    let (key, rules) = (NameKey::of(user.as_str()), &shared.rules.lockout);
+    if shared.lockouts.lock().is_use_due(key, now, rules) {
+        note_use(key, Some(now), shared, batch);
+    }
+}
+
+fn note_use(key: NameKey, at: Option<Timestamp>, shared: &Shared, batch: &mut Batch) {
+    let mut lockouts = shared.lockouts.lock();
+    lockouts.change(key, &shared.rules.lockout, batch, |lock| {
+        lock.is_known = true;
+        lock.last_use = at;
+    });
+}
+
+/// Notes when an account was used last, or forgets it.
+pub(super) fn set_use(
+    user: &UserName,
+    at: Option<Timestamp>,
+    reply: Reply<()>,
+    shared: &Shared,
+    batch: &mut Batch,
+) -> Verdict {
+    note_use(NameKey::of(user.as_str()), at, shared, batch);
+    Verdict::Write(super::acknowledge(reply))
+}
+
 pub(super) fn count(
     attempt: &Attempt,
     outcome: Outcome,

@@ -77,7 +77,7 @@ pub fn touched(op: &Op, shared: &Shared) -> Touched {
         Op::End(end, ..) => one(end.id),
         Op::Refresh(exchange, _) => one(exchange.refresh.id),
         Op::Write(id, _) => one(*id),
-        Op::PutMeta(..) | Op::Count(..) => Touched::default(),
+        Op::PutMeta(..) | Op::Count(..) | Op::NoteUse(..) => Touched::default(),
         Op::Change(..) | Op::EndAll(..) | Op::Sweep(..) | Op::MarkClock { .. } => alone(),
     }
 }
@@ -96,6 +96,7 @@ pub fn decide(op: Op, shared: &Shared, batch: &mut Batch) -> Verdict {
         Op::EndAll(end, reply) => fence::end_all(*end, reply, shared, batch),
         Op::Sweep(..) => unreachable!("the writer sweeps by itself"),
         Op::Write(id, reply) => write::write(id, reply, shared, batch),
+        Op::NoteUse(user, at, _, reply) => lockout::set_use(&user, at, reply, shared, batch),
         Op::PutMeta(name, value, reply) => {
             match value {
                 Some(value) => batch.put_meta(&name, &value),

@@ -1,7 +1,7 @@
 //! The sessions that signed requests go on in: at most one for each API key.
 
 use super::begin::RESERVE_MIN;
-use super::{Verdict, answer};
+use super::{Verdict, answer, lockout};
 use crate::model::{AuthenticationType, Identity, Principal, Session, Timestamp, Version};
 use crate::store::StoreError;
 use crate::store::sled::disk::Batch;
@@ -43,6 +43,7 @@ pub(super) fn begin(
     if shared.pulse.full() {
         return answer(reply, Err(StoreError::Full));
     }
+    lockout::stage_use(&principal.user.user_name, now, shared, batch);
     let session = first_session(id, &principal, now, shared);
     let record = Record {
         session,
