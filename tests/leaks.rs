@@ -218,7 +218,7 @@ fn work_with_keys(run: &mut Run, server: &Server, owner: &str) {
             .filter(|(name, _)| name != "host")
             .collect();
         let signed = server.send("GET", "/sessions", &headers, &Value::Null);
-        run.said.push(signed.text);
+        run.heard(signed, 200);
     }
     run.heard(server.get("/apikeys", owner), 200);
     let bad =

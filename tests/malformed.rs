@@ -469,3 +469,21 @@ fn a_flood_of_silent_connections_leaves_room_when_it_is_over() {
     drop(flood);
     lives(&server);
 }
+
+#[test]
+fn a_request_refused_before_its_body_came_leaves_the_connection_open() {
+    let place = Place::with_shop();
+    let server = place.serve();
+    let mut stream = TcpStream::connect(&server.address).expect("the server listens");
+    let head = "POST /users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                Content-Length: 2\r\n\r\n";
+    stream.write_all(head.as_bytes()).expect("the server reads");
+    // The head has been refused by then, or never will be.
+    std::thread::sleep(Duration::from_millis(100));
+    let rest = b"{}GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(rest).expect("the server still reads");
+
+    let said = said(stream);
+    assert_eq!(said.status(), 401, "{said:?}");
+    assert!(said.0.contains("HTTP/1.1 200"), "{said:?}");
+}

@@ -84,13 +84,22 @@ fn expected(row: &Row, caller: Caller, target: Target, mode: Mode) -> Outcome {
         _ => {}
     }
     let reaches = |right| mode == Mode::Open || target == Target::Own || caller.holds(&[right]);
-    match row.access {
-        Access::Right(_) if target == Target::Mightier && !caller.holds(&[]) => {
-            Outcome::Status(403)
+    // The user of a cut key is mightier than the key.
+    let is_mightier = match target {
+        Target::Own => {
+            matches!(caller, Caller::CutKey(_)) && row.targets.contains(&Target::Mightier)
         }
+        Target::Mightier => !caller.holds(&[]),
+        Target::Nothing | Target::Foreign => false,
+    };
+    match row.access {
+        Access::Right(_) if is_mightier => Outcome::Status(403),
         Access::Right(one_of) if !caller.holds(one_of) => Outcome::Status(403),
         Access::Reach(right) if !reaches(right) => Outcome::Status(404),
         Access::List(right) if !reaches(right) => Outcome::Empty,
+        Access::Bearer if caller.is_key() => Outcome::Status(401),
+        Access::Key(right) if !caller.is_key() || !caller.holds(&[right]) => Outcome::Status(403),
+        Access::Key(_) if target != Target::Foreign => Outcome::Status(403),
         _ => done,
     }
 }

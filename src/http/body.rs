@@ -19,6 +19,8 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Deepest JSON that is read. Free data is stored and written again inside
 /// other documents, so it stays well below the depth that reading bears.
 pub const BODY_DEPTH_MAX: usize = 32;
+/// How long an answer waits for the rest of a body that nobody reads.
+const DRAIN_MAX: Duration = Duration::from_secs(1);
 
 /// The media types of bodies.
 const JSON: &str = "application/json";
@@ -29,6 +31,8 @@ pub(super) struct Body {
     stream: Pin<Box<dyn Chunks>>,
     /// All of them, once somebody had to see them before the handler.
     held: Option<Vec<u8>>,
+    /// Nothing more comes.
+    ended: bool,
 }
 
 /// A stream of bytes whose type has no name outside warp.
@@ -62,6 +66,7 @@ impl Body {
         Self {
             stream: Box::pin(stream),
             held: None,
+            ended: false,
         }
     }
 
@@ -81,7 +86,18 @@ impl Body {
     }
 
     async fn next(&mut self) -> Option<Result<Bytes, ()>> {
-        std::future::poll_fn(|cx| self.stream.as_mut().poll_chunk(cx)).await
+        let next = std::future::poll_fn(|cx| self.stream.as_mut().poll_chunk(cx)).await;
+        self.ended = !matches!(next, Some(Ok(_)));
+        next
+    }
+
+    /// Reads what nobody has read, and forgets it. An unread rest makes the
+    /// connection end, and the reset may overtake the answer on its way.
+    pub(super) async fn drain(&mut self, headers: &HeaderMap) {
+        if !self.ended {
+            // What is too large or too slow ends the connection all the same.
+            let _ = self.bytes(headers, DRAIN_MAX).await;
+        }
     }
 
     /// Reads the body as JSON, as its headers must say it is.

@@ -315,6 +315,10 @@ async fn answer<S: Store>(shared: Arc<Shared<S>>, mut request: Request) -> Respo
     let language = shared.language(&request.headers);
     let mut template = "-";
     let handled = caught(handle(&shared, &mut request, &mut template)).await;
+    if !matches!(handled, Ok(Err(ApiError::TooSlow | ApiError::BodyTooLarge))) {
+        let Request { body, headers, .. } = &mut request;
+        body.drain(headers).await;
+    }
     let reply = handled
         .unwrap_or(Err(ApiError::Internal))
         .unwrap_or_else(|error| error.reply(language, stamp.trace_id(), &request.path));

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::table::{Access, ROWS, Row, Target};
-use crate::world::Caller;
+use crate::world::{Caller, FOREIGN_RIGHT};
 use crate::{Mode, Outcome, expected};
 
 const HEAD: &str = "\
@@ -19,6 +19,9 @@ an answer or this page differs. After a change of the table in `tests/matrix/tab
 - *must change* is an administrator who must change the password first.
 - *a login* has no right that Tillgate knows. Beside it stand the rights of which each alone gives what
   it refuses; `admin` gives everything that any right gives.
+- *key* is an API key of an administrator, *cut key* one that is cut to a right that Tillgate does not
+  know. A key that is cut to one right gets what a login with that right gets, but its own user is
+  mightier than itself.
 - Where `sessions.access` matters, the first word is for `open`, the second for `own`. *empty*: a list
   that shows and counts nothing.
 - HEAD is as GET. OPTIONS is open.
@@ -33,8 +36,9 @@ pub fn written(cells: usize) -> String {
         page,
         "\n{cells} cells: {} routes, {subjects} rows with whose things they are about, {callers} \
          callers, two settings of `sessions.access`.\n\n\
-         | route | about | no login | ended | must change | a login | with one of | `admin` |\n\
-         |---|---|---|---|---|---|---|---|",
+         | route | about | no login | ended | must change | a login | with one of | `admin` | key | \
+         cut key |\n\
+         |---|---|---|---|---|---|---|---|---|---|",
         ROWS.len()
     )
     .expect("text takes every line");
@@ -57,7 +61,7 @@ fn line(page: &mut String, row: &Row, target: Target) {
     let rights = opening_rights(row, target);
     writeln!(
         page,
-        "| `{} {}` | {about} | {} | {} | {} | {} | {} | {} |",
+        "| `{} {}` | {about} | {} | {} | {} | {} | {} | {} | {} | {} |",
         row.method,
         row.path,
         shown(Caller::Nobody),
@@ -65,7 +69,9 @@ fn line(page: &mut String, row: &Row, target: Target) {
         shown(Caller::MustChange),
         shown(Caller::Cashier),
         rights.join(" "),
-        shown(Caller::Admin)
+        shown(Caller::Admin),
+        shown(Caller::Key),
+        shown(Caller::CutKey(FOREIGN_RIGHT))
     )
     .expect("text takes every line");
 }
@@ -82,17 +88,21 @@ fn shown(row: &Row, caller: Caller, target: Target) -> String {
 /// The rights of which each alone does what a login without any can not.
 fn opening_rights(row: &Row, target: Target) -> Vec<String> {
     let done = Outcome::Status(row.done);
-    let opens = |caller: Caller| {
+    let opens = |caller: Caller, without: Caller| {
         Mode::BOTH.iter().any(|mode| {
             let gets = |caller| expected(row, caller, target, *mode);
-            gets(caller) == done && gets(Caller::Cashier) != done
+            gets(caller) == done && gets(without) != done
         })
     };
     if row.access == Access::Open {
         return Vec::new();
     }
-    Caller::single_rights()
-        .filter(|right| opens(Caller::Manager(right)))
-        .map(|right| format!("`{right}`"))
-        .collect()
+    let said = |right| {
+        if opens(Caller::Manager(right), Caller::Cashier) {
+            return Some(format!("`{right}`"));
+        }
+        let by_key = opens(Caller::CutKey(right), Caller::CutKey(FOREIGN_RIGHT));
+        by_key.then(|| format!("`{right}` (key)"))
+    };
+    Caller::single_rights().filter_map(said).collect()
 }

@@ -28,6 +28,11 @@ pub enum Access {
     OwnLogin,
     /// Any login.
     Login,
+    /// Any login with a bearer token: a signature covers another path.
+    Bearer,
+    /// This right, and an API key; never for a person who has `admin` or rights
+    /// that the key lacks.
+    Key(&'static str),
     /// One of these rights.
     Right(&'static [&'static str]),
     /// Any login for the own sessions; with `sessions.access = "own"` this
@@ -49,7 +54,8 @@ pub struct Row {
     pub done: u16,
     /// What it can be about.
     pub targets: &'static [Target],
-    /// Path and body of a request about a subject.
+    /// Path and body of a request about a subject. A body that is a text goes
+    /// as a form.
     pub request: fn(&Subject) -> (String, Value),
 }
 
@@ -76,11 +82,6 @@ const fn row(
 
 fn bare(path: &str) -> (String, Value) {
     (path.to_owned(), Value::Null)
-}
-
-/// A form, which is a body of text.
-fn form(path: &str, token: &str) -> (String, Value) {
-    (path.to_owned(), format!("token={token}").into())
 }
 
 /// Every route.
@@ -254,26 +255,6 @@ pub const ROWS: &[Row] = &[
         ANY,
         |s| bare(&format!("/apikeys/{}", s.key)),
     ),
-    row(
-        ("GET", "/.well-known/jwks.json"),
-        Access::Open,
-        200,
-        NOTHING,
-        |_| bare("/.well-known/jwks.json"),
-    ),
-    row(
-        ("POST", "/introspect"),
-        Access::Right(&["sessionReadAny"]),
-        200,
-        EITHER,
-        |s| form("/introspect", &s.tokens.0),
-    ),
-    row(("POST", "/revoke"), Access::Open, 200, EITHER, |s| {
-        form("/revoke", &s.tokens.0)
-    }),
-    row(("GET", "/auth/verify"), Access::Login, 204, NOTHING, |_| {
-        bare("/auth/verify")
-    }),
     row(("GET", "/health"), Access::Open, 200, NOTHING, |_| {
         bare("/health")
     }),
@@ -286,6 +267,36 @@ pub const ROWS: &[Row] = &[
     row(("GET", "/openapi.json"), Access::Open, 200, NOTHING, |_| {
         bare("/openapi.json")
     }),
+    row(
+        ("GET", "/.well-known/jwks.json"),
+        Access::Open,
+        200,
+        NOTHING,
+        |_| bare("/.well-known/jwks.json"),
+    ),
+    row(
+        ("POST", "/introspect"),
+        Access::Right(&["sessionReadAny"]),
+        200,
+        EITHER,
+        |s| {
+            (
+                "/introspect".to_owned(),
+                format!("token={}", s.tokens.0).into(),
+            )
+        },
+    ),
+    // Who has the token may end its session.
+    row(("POST", "/revoke"), Access::Open, 200, EITHER, |s| {
+        ("/revoke".to_owned(), format!("token={}", s.tokens.0).into())
+    }),
+    row(
+        ("GET", "/auth/verify"),
+        Access::Bearer,
+        204,
+        NOTHING,
+        |_| bare("/auth/verify"),
+    ),
     // The door is closed for good once there has been a user.
     row(("POST", "/setup"), Access::Open, 404, NOTHING, |s| {
         let body = json!({"code": "x", "userName": s.unused, "password": PASSWORD, "deviceName": s.unused});

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 use tillgate::model::KnownRight;
 
+use crate::support::signer::Signer;
 use crate::support::{Answer, Login, Place, Server};
 use crate::table::Row;
 
@@ -36,7 +37,14 @@ pub enum Caller {
     Manager(&'static str),
     /// A login with `admin`.
     Admin,
+    /// An API key of an administrator, with all that the user may.
+    Key,
+    /// An API key of an administrator, cut to this one right.
+    CutKey(&'static str),
 }
+
+/// A right that means nothing to Tillgate.
+pub const FOREIGN_RIGHT: &str = "pos.sale";
 
 impl Caller {
     /// All of them.
@@ -44,7 +52,8 @@ impl Caller {
         let single = Self::single_rights().map(Self::Manager);
         let mut all = vec![Self::Nobody, Self::Ended, Self::MustChange, Self::Cashier];
         all.extend(single);
-        all.push(Self::Admin);
+        all.extend([Self::Admin, Self::Key, Self::CutKey(FOREIGN_RIGHT)]);
+        all.extend(Self::single_rights().map(Self::CutKey));
         all
     }
 
@@ -58,15 +67,29 @@ impl Caller {
     pub fn user(self) -> String {
         match self {
             Self::Manager(right) => format!("manager-{right}"),
+            Self::CutKey(right) => format!("key-{right}"),
             other => format!("{other:?}").to_lowercase(),
         }
     }
 
+    /// Whether requests are signed with an API key.
+    pub fn is_key(self) -> bool {
+        matches!(self, Self::Key | Self::CutKey(_))
+    }
+
+    /// The right that counts.
     fn right(self) -> &'static str {
         match self {
-            Self::MustChange | Self::Admin => "admin",
+            Self::CutKey(right) => right,
+            other => other.right_of_user(),
+        }
+    }
+
+    fn right_of_user(self) -> &'static str {
+        match self {
+            Self::MustChange | Self::Admin | Self::Key | Self::CutKey(_) => "admin",
             Self::Manager(right) => right,
-            Self::Nobody | Self::Ended | Self::Cashier => "pos.sale",
+            Self::Nobody | Self::Ended | Self::Cashier => FOREIGN_RIGHT,
         }
     }
 
@@ -89,6 +112,11 @@ pub struct Subject {
     /// The role's right; `None` for a role without any.
     right: Option<&'static str>,
     must_change: bool,
+    /// What is left of the rights of the key that signs; `None`: nothing is
+    /// signed.
+    signs_with: Option<Vec<&'static str>>,
+    /// Signs the requests of a key.
+    signer: Option<Signer>,
     /// What a request of this user carries.
     pub token: String,
     /// Another session of the user.
@@ -164,8 +192,13 @@ impl World {
             Subject::new(OTHER, None),
         ];
         for caller in Caller::all() {
-            let mut subject = Subject::new(&caller.user(), Some(caller.right()));
+            let mut subject = Subject::new(&caller.user(), Some(caller.right_of_user()));
             subject.must_change = caller == Caller::MustChange;
+            subject.signs_with = match caller {
+                Caller::Key => Some(Vec::new()),
+                Caller::CutKey(right) => Some(vec![right]),
+                _ => None,
+            };
             subjects.push(subject);
         }
         let all = |what: fn(&Subject) -> Value| subjects.iter().map(what).collect::<Vec<_>>();
@@ -209,6 +242,11 @@ impl World {
             .as_str()
             .expect("an id")
             .clone_into(&mut subject.key);
+        if let Some(permissions) = &subject.signs_with {
+            let mut key = subject.as_key();
+            key["permissions"] = json!(permissions);
+            subject.signer = Some(Signer::of(&self.keep("POST", "/apikeys", &key).json()));
+        }
         if subject.user == Caller::Ended.user() {
             assert_eq!(self.server.delete("/auth", &subject.token).status, 204);
         }
@@ -242,18 +280,35 @@ impl World {
         let mut subject = self.subjects[about].clone();
         subject.unused = format!("unused-{}", self.numbers.get());
         let (path, body) = (row.request)(&subject);
-        let token = &self.subjects[&caller.user()].token;
-        let token = (caller != Caller::Nobody).then_some(token.as_str());
-        let answer = match &body {
-            Value::String(form) => self.server.send_form(row.method, &path, token, form),
-            body => self.server.call(row.method, &path, token, body),
-        };
-        let changes =
-            row.method == "DELETE" || row.path.starts_with("/auth/") || row.path == "/revoke";
+        let answer = self.send(row.method, &path, &body, caller);
+        let uses_up = ["/auth/refresh", "/auth/password", "/revoke"].contains(&row.path);
+        let changes = row.method == "DELETE" || uses_up;
         if changes && answer.status < 300 {
             self.broken.push(about.to_owned());
         }
         answer
+    }
+
+    /// A text goes as a form, everything else as JSON.
+    fn send(&self, method: &str, path: &str, body: &Value, caller: Caller) -> Answer {
+        let (kind, text) = match body {
+            Value::Null => ("", String::new()),
+            Value::String(form) => ("application/x-www-form-urlencoded", form.clone()),
+            json => ("application/json", json.to_string()),
+        };
+        let asker = &self.subjects[&caller.user()];
+        let mut headers = match &asker.signer {
+            Some(signer) => signer.headers(&self.server, method, path, &text),
+            None if caller == Caller::Nobody => Vec::new(),
+            None => vec![(
+                "Authorization".to_owned(),
+                format!("Bearer {}", asker.token),
+            )],
+        };
+        if !kind.is_empty() {
+            headers.push(("Content-Type".to_owned(), kind.to_owned()));
+        }
+        self.server.send_text(method, path, &headers, &text)
     }
 
     /// Any call without credentials.
