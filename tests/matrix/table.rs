@@ -94,6 +94,18 @@ pub const ROWS: &[Row] = &[
         |s| bare(&format!("/sessions?userName={}", s.user)),
     ),
     row(
+        ("POST", "/sessions"),
+        Access::Key("sessionCreate"),
+        201,
+        ANY,
+        |s| {
+            (
+                "/sessions".to_owned(),
+                json!({"userName": s.user, "deviceName": s.device}),
+            )
+        },
+    ),
+    row(
         ("GET", "/sessions/{id}"),
         Access::Reach("sessionReadAny"),
         200,
