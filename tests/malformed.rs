@@ -308,7 +308,7 @@ fn wrong_methods_media_types_and_paths_have_their_status() {
     let place = Place::with_shop();
     let server = place.serve();
     for (bytes, status) in [
-        (request("POST", "/sessions", "", b""), 405),
+        (request("PUT", "/sessions", "", b""), 405),
         (request("PATCH", "/users/1", "", b""), 405),
         (request("BREW", "/livez", "", b""), 405),
         (request("DELETE", "/sessions/ended", "", b""), 405),

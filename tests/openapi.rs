@@ -506,3 +506,38 @@ fn documented_bad(operation: &Operation<'_>) -> u16 {
     assert!(operation.documents(status), "{}", operation.name());
     status
 }
+
+#[test]
+fn a_full_limit_and_a_locked_login_answer_as_the_document_says() {
+    let place = demo()
+        .option("SESSIONS__LIMITS__PER_USER", "1")
+        .option("LOCKOUT__LOCK_AFTER", "1");
+    let server = place.serve();
+    let document = document(&server);
+    let run = Run {
+        server: &server,
+        document: &document,
+        set_up_code: None,
+    };
+    let operations = document.operations();
+    let named = |name: &str| operations.iter().find(|one| one.name() == name);
+    let login = named("POST /auth").expect("a route");
+    let try_at = |device: &str, password: &str| server.try_log_in("999", password, device);
+
+    assert_eq!(try_at("P01", "demo-owner").status, 200);
+    let full = try_at("P02", "demo-owner");
+    assert_eq!(
+        (full.status, &full.json()["reason"]),
+        (403, &json!("sessionLimit"))
+    );
+    run.fits(login, &full);
+    assert!(login.documents(403));
+    assert_eq!(try_at("P02", "wrong").status, 401);
+    let locked = try_at("P02", "demo-owner");
+    assert_eq!(
+        (locked.status, &locked.json()["errorCode"]),
+        (423, &json!(5))
+    );
+    run.fits(login, &locked);
+    assert!(login.documents(423));
+}

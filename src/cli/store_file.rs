@@ -401,8 +401,8 @@ fn failure(faults: &[Field]) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::testing::empty_app;
     use crate::model::{DeviceName, UserName};
+    use crate::service::testing::empty_app;
 
     const DEMO: &str = include_str!("../../data/demo/store.json");
 

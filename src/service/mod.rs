@@ -26,6 +26,8 @@ mod sessions;
 mod set_up;
 mod signed;
 pub mod sweep;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tokens;
 pub mod unused;
 

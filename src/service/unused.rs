@@ -95,8 +95,8 @@ async fn disable<S: Store>(app: &App<S>, user: &User) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::testing::shop_app;
     use crate::model::UserName;
+    use crate::service::testing::shop_app;
 
     const AFTER: Duration = Duration::from_hours(90 * 24);
 
