@@ -188,7 +188,8 @@ pub enum KeysCommand {
     Rotate(Place),
     /// End all tokens of a key, and the sessions whose newest token is one
     Revoke {
-        /// The key's name, as 'keys list' shows it
+        /// The key's name, as 'keys list' shows it; it may begin with a hyphen
+        #[arg(allow_hyphen_values = true)]
         kid: String,
         #[command(flatten)]
         place: Place,
@@ -212,4 +213,21 @@ pub enum ClockCommand {
     Confirm,
     /// The kept time was wrong: take the computer's time over and end all sessions
     Reset,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_whose_name_begins_with_a_hyphen_can_be_named() {
+        for kid in ["-ATEjS3vcVwped37", "-hTEjS3vcVwped37", "--EjS3vcVwped37x"] {
+            let args = ["tillgate", "keys", "revoke", kid, "--data-dir", "db"];
+            let parsed = Cli::try_parse_from(args).unwrap();
+            let Command::Keys(KeysCommand::Revoke { kid: named, .. }) = parsed.command else {
+                panic!("another command");
+            };
+            assert_eq!(named, kid);
+        }
+    }
 }

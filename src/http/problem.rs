@@ -490,7 +490,7 @@ mod tests {
         let (reply, body) = read(&bare, Language::English);
         assert_eq!(
             headers(&reply, &WWW_AUTHENTICATE),
-            ["Bearer", "NWS4-HMAC-SHA256"]
+            ["Bearer", SIGNED_CHALLENGE]
         );
         assert_eq!(body.get("reason"), None);
         let (reply, body) = read(&over, Language::English);
