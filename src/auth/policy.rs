@@ -123,7 +123,7 @@ impl PasswordPolicy {
 }
 
 impl Blocked {
-    /// The common passwords that [`common`] makes.
+    /// The common passwords that `common` makes.
     #[must_use]
     pub fn common() -> Self {
         Self {
