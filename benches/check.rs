@@ -1,7 +1,8 @@
-//! What a checked request costs: `GET /sessions/{id}` with a bearer token, the
-//! access counted, beside a bare warp server with one route.
+//! What a checked request costs: `GET /sessions/{id}` with a bearer token or
+//! signed with an API key, the access counted, beside a bare warp server with
+//! one route.
 //!
-//! Both servers run on core 0, wrk on core 1, in turn: A B C, C B A and so on.
+//! Both servers run on core 0, wrk on core 1, in turn: A B C D, D C B A and so on.
 //! The bare server is this same program (`--role bare`), so both have the same
 //! profile and the same allocator. While it is measured Tillgate is stopped
 //! (SIGSTOP): what Tillgate writes behind would slow the other down.
@@ -15,6 +16,7 @@ use std::time::Duration;
 use support::place::{Place, Server, pinned};
 use support::report::{Table, cores, median, micros_each, per_second, rate};
 use support::shop::{self, Login};
+use support::signing::Signer;
 use support::walk::Walk;
 use support::{cpu, say};
 use warp::Filter;
@@ -33,6 +35,10 @@ const ROUND_SECONDS: u64 = 3;
 const SUSTAINED_SECONDS: u64 = 30;
 /// Connections of wrk.
 const CONNECTIONS: usize = 64;
+/// Keys that sign, each with a session of its own.
+const KEYS: usize = 100;
+/// Requests signed before the load, the keys in turn.
+const SIGNED_REQUESTS: usize = 10_000;
 /// Where the servers run.
 const SERVER_CORE: usize = 0;
 /// Where wrk runs.
@@ -57,9 +63,9 @@ local requests, at = {}, 0
 function init(args)
   local host = wrk.host .. ':' .. wrk.port
   for line in io.lines(args[1]) do
-    local id, token = line:match('^(%S+) (%S+)$')
+    local id, headers = line:match('^(%S+) (.+)$')
     requests[#requests + 1] = 'GET /sessions/' .. id .. ' HTTP/1.1\\r\\nHost: ' .. host ..
-      '\\r\\nAuthorization: Bearer ' .. token .. '\\r\\n\\r\\n'
+      '\\r\\n' .. headers:gsub('|', '\\r\\n') .. '\\r\\n\\r\\n'
   end
   at = tonumber(args[2]) % #requests
 end
@@ -89,7 +95,7 @@ fn main() {
         first.as_secs_f64()
     ));
     let bare = start_bare(&place);
-    let load = Load::write(place.path(), &logins);
+    let load = Load::write(place.path(), &tillgate.address, &logins);
     compare(&tillgate, &bare, &load);
     sustain(&tillgate, &load);
 }
@@ -137,6 +143,7 @@ struct Load {
     report: PathBuf,
     walk: PathBuf,
     sessions: PathBuf,
+    signed: PathBuf,
 }
 
 /// What wrk saw of one round, and what the server used for it.
@@ -155,18 +162,30 @@ enum Requests {
     Plain,
     /// Those of the sessions, from this one on.
     Sessions(usize),
+    /// Those that are signed, from this one on.
+    Signed(usize),
 }
 
 impl Load {
-    fn write(folder: &Path, logins: &[Login]) -> Self {
+    fn write(folder: &Path, address: &str, logins: &[Login]) -> Self {
         let load = Self {
             report: folder.join("report.lua"),
             walk: folder.join("walk.lua"),
             sessions: folder.join("sessions"),
+            signed: folder.join("signed"),
         };
         let lines = logins
             .iter()
-            .map(|login| format!("{} {}\n", login.id, login.token));
+            .map(|login| format!("{} Authorization: Bearer {}\n", login.id, login.token));
+        let signers: Vec<_> = (0..KEYS)
+            .map(|n| Signer::make(address, n, &logins[n]))
+            .collect();
+        let signed = (0..SIGNED_REQUESTS).map(|n| {
+            let id = &logins[n].id;
+            let headers = signers[n % KEYS].lines(address, &format!("/sessions/{id}"));
+            format!("{id} {headers}\n")
+        });
+        std::fs::write(&load.signed, signed.collect::<String>()).expect("the list is written");
         std::fs::write(&load.report, REPORT).expect("the script is written");
         std::fs::write(&load.walk, format!("{WALK}{REPORT}")).expect("the script is written");
         std::fs::write(&load.sessions, lines.collect::<String>()).expect("the list is written");
@@ -180,12 +199,17 @@ impl Load {
         wrk.args(["-t1", &format!("-c{CONNECTIONS}"), &format!("-d{seconds}s")]);
         match requests {
             Requests::Plain => wrk.arg("-s").arg(&self.report),
-            Requests::Sessions(_) => wrk.arg("-s").arg(&self.walk),
+            Requests::Sessions(_) | Requests::Signed(_) => wrk.arg("-s").arg(&self.walk),
         };
         wrk.arg(format!("http://{}/sessions", server.address))
             .arg("--");
-        if let Requests::Sessions(from) = requests {
-            wrk.arg(&self.sessions).arg(from.to_string());
+        let list = match requests {
+            Requests::Plain => None,
+            Requests::Sessions(from) => Some((&self.sessions, from)),
+            Requests::Signed(from) => Some((&self.signed, from)),
+        };
+        if let Some((list, from)) = list {
+            wrk.arg(list).arg(from.to_string());
         }
         let before = cpu::time(server.pid());
         let output = wrk.output().expect("wrk runs");
@@ -214,11 +238,12 @@ impl Round {
     }
 }
 
-/// The three kinds of load.
-const NAMES: [&str; 3] = [
+/// The kinds of load.
+const NAMES: [&str; 4] = [
     "bare warp, one route, plain requests",
     "bare warp, the same requests as Tillgate",
     "**Tillgate, `GET /sessions/{id}` checked**",
+    "**Tillgate, the same signed with an API key (NWS4)**",
 ];
 
 fn compare(tillgate: &Server, bare: &Server, load: &Load) {
@@ -227,14 +252,15 @@ fn compare(tillgate: &Server, bare: &Server, load: &Load) {
         1 => beside_stopped(tillgate, || {
             load.run(bare, seconds, Requests::Sessions(from))
         }),
-        _ => load.run(tillgate, seconds, Requests::Sessions(from)),
+        2 => load.run(tillgate, seconds, Requests::Sessions(from)),
+        _ => load.run(tillgate, seconds, Requests::Signed(from)),
     };
     for kind in 0..NAMES.len() {
         round(kind, 1, 0);
     }
-    let mut rounds: [Vec<Round>; 3] = [const { Vec::new() }; 3];
+    let mut rounds: [Vec<Round>; NAMES.len()] = [const { Vec::new() }; NAMES.len()];
     for n in 0..ROUNDS {
-        let mut order = [0, 1, 2];
+        let mut order = [0, 1, 2, 3];
         if n % 2 == 1 {
             order.reverse();
         }
@@ -255,7 +281,7 @@ fn beside_stopped<T>(tillgate: &Server, measured: impl FnOnce() -> T) -> T {
     result
 }
 
-fn print_comparison(rounds: &[Vec<Round>; 3]) {
+fn print_comparison(rounds: &[Vec<Round>; NAMES.len()]) {
     let columns = [
         "server",
         "requests/s",

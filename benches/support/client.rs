@@ -97,8 +97,17 @@ impl Connection {
 
     /// `POST` of a JSON body; answers the status.
     pub fn post(&mut self, path: &str, body: &str) -> u16 {
+        self.post_with("", path, body)
+    }
+
+    /// `POST` of a JSON body with a token; answers the status.
+    pub fn post_as(&mut self, token: &str, path: &str, body: &str) -> u16 {
+        self.post_with(&format!("Authorization: Bearer {token}\r\n"), path, body)
+    }
+
+    fn post_with(&mut self, credentials: &str, path: &str, body: &str) -> u16 {
         let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+            "POST {path} HTTP/1.1\r\nHost: {}\r\n{credentials}Content-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n{body}",
             self.address,
             body.len()

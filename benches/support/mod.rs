@@ -13,6 +13,7 @@ pub mod cpu;
 pub mod place;
 pub mod report;
 pub mod shop;
+pub mod signing;
 pub mod walk;
 
 /// Whether this run is `cargo bench`, and not `cargo test --all-targets`,

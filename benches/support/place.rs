@@ -60,6 +60,8 @@ impl Place {
             .env("TILLGATE_PASSWORD__ARGON2_ITERATIONS", "1")
             .env("TILLGATE_PASSWORD__LENGTH_MIN", "4")
             .env("TILLGATE_PASSWORD__BLOCK_COMMON", "false")
+            // Requests are signed before the load, and sent again and again.
+            .env("TILLGATE_NWS4__WINDOW", "1h")
             .args(args);
         command
     }

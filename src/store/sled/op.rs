@@ -230,6 +230,19 @@ mod tests {
     }
 
     #[test]
+    fn two_openings_for_one_api_key_never_share_a_group() {
+        let key = ApiKeyId::draw();
+        let of = |key| Touched {
+            api_key: Some(key),
+            ..Touched::default()
+        };
+        let mut taken = Taken::default();
+        assert!(taken.take(&of(key)));
+        assert!(taken.take(&of(ApiKeyId::draw())));
+        assert!(!taken.take(&of(key)));
+    }
+
+    #[test]
     fn what_goes_alone_neither_joins_nor_is_joined() {
         let alone = Touched {
             alone: true,
