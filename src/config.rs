@@ -48,6 +48,8 @@ pub struct Config {
     pub key_file: PathBuf,
     /// Rules of time.
     pub sessions: SessionsConfig,
+    /// The audit.
+    pub audit: AuditConfig,
     /// NData queries.
     pub query: QueryConfig,
     /// Connections and answers.
@@ -94,6 +96,15 @@ pub struct SessionsConfig {
     pub ended_max: usize,
     /// How many sessions there may be.
     pub limits: SessionLimits,
+}
+
+/// What is kept of what was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditConfig {
+    /// How long.
+    pub retention: Duration,
+    /// How many entries at most.
+    pub max: usize,
 }
 
 /// A value for every environment, and those that have one of their own.
@@ -327,6 +338,8 @@ impl Config {
                 use_kept: self.use_kept(),
                 ..self.lockout.clone()
             },
+            audit_retention: self.audit.retention,
+            audit_max: self.audit.max,
         }
     }
 

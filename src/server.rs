@@ -150,6 +150,11 @@ impl StopSender {
 pub struct StopSignals(watch::Receiver<Stage>);
 
 impl StopSignals {
+    /// Returns when the server begins to stop.
+    pub async fn stopping(&mut self) {
+        self.reached(Stage::Draining).await;
+    }
+
     async fn reached(&mut self, stage: Stage) {
         // An error means that nobody can say stop any more.
         let gone = self.0.wait_for(|now| *now >= stage).await.is_err();

@@ -17,9 +17,6 @@ use support::{Answer, Login, Place, Server};
 /// The shop that the examples are sent to.
 const DEMO: &str = include_str!("../data/demo/store.json");
 
-/// Words that are no ids, and name nothing either: always 404.
-const RESERVED: &str = "/sessions/{word}";
-
 /// A version that nothing has.
 const NO_VERSION: &str = "\"9000000\"";
 
@@ -52,7 +49,6 @@ fn owner(server: &Server) -> Login {
 fn the_document_names_every_route_and_no_other() {
     let served: BTreeSet<String> = tillgate::http::PATHS
         .iter()
-        .filter(|(path, _)| *path != RESERVED)
         .flat_map(|(path, methods)| {
             let methods = methods.split(", ");
             let own = methods.filter(|method| !["HEAD", "OPTIONS"].contains(method));
@@ -154,6 +150,10 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     /// The path with something that exists in the place of its parameters.
     fn path(&self, operation: &Operation<'_>) -> String {
+        if operation.name() == "DELETE /sessions" {
+            // Without a filter it is refused, and everybody is needed once more.
+            return "/sessions?userName=nobody".to_owned();
+        }
         let mut path = operation.path.to_owned();
         for parameter in operation.parameters_in("path") {
             let name = parameter["name"].as_str().expect("a name");
@@ -283,6 +283,12 @@ fn send(
     let form = ("Content-Type".to_owned(), FORM.to_owned());
     let body = pairs.collect::<Vec<_>>().join("&");
     server.send_text(&operation.method, path, &[headers, &[form]].concat(), &body)
+}
+
+/// The path with a parameter that can not be read.
+fn wrong_query(path: &str) -> String {
+    let separator = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{separator}$take=x&wait=x")
 }
 
 /// The examples of a request's body; `null` for a request without one.
@@ -464,7 +470,7 @@ fn every_refusal_is_one_that_the_document_describes() {
             .any(|parameter| parameter["name"] == "$take")
         {
             assert_eq!(
-                send(&format!("{path}?$take=x"), &[bearer(&token)], &Value::Null),
+                send(&wrong_query(&path), &[bearer(&token)], &Value::Null),
                 400,
                 "{name}"
             );

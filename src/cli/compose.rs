@@ -23,7 +23,7 @@ use crate::model::Timestamp;
 use crate::ndata;
 use crate::server;
 use crate::service::rehash::Rehashing;
-use crate::service::{App, KeyKeeper, Policy, SetUpGate, SignedDoor, sweep::SweeperState};
+use crate::service::{App, Feed, KeyKeeper, Policy, SetUpGate, SignedDoor, sweep::SweeperState};
 use crate::store::Store;
 use crate::store::sled::{OpenError, Opened, SledStore};
 
@@ -110,6 +110,7 @@ pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> 
         policy,
         set_up: SetUpGate::new(code),
         rehashing: Rehashing::default(),
+        feed: Feed::default(),
         sweeper: SweeperState::default(),
     };
     app.finish_revocations().await.map_err(service_failure)?;

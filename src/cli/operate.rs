@@ -14,8 +14,8 @@ use crate::auth::token::PublicKey;
 use crate::http::resource::UserBody;
 use crate::http::wire;
 use crate::model::{
-    Cause, DeviceName, DirectoryChange, EndReason, Mode, Precondition, RoleName, SessionId,
-    Subject, User, UserDeviceInput, UserId, UserInput, UserName,
+    AuditAction, AuditEntry, Cause, DeviceName, DirectoryChange, EndReason, Mode, Precondition,
+    RoleName, SessionId, Subject, User, UserDeviceInput, UserId, UserInput, UserName,
 };
 use crate::ndata::{self, SessionMember};
 use crate::service::{App, ServiceError};
@@ -80,7 +80,11 @@ pub async fn carry_out(app: &Operated, request: Request) -> Result<Value, Failur
         Request::ClockConfirm => {
             app.clock.confirm();
             app.store
-                .mark_clock(app.now(), false)
+                .mark_clock(
+                    app.now(),
+                    false,
+                    Some(of_clock(app, AuditAction::ClockConfirmed)),
+                )
                 .await
                 .map_err(store_failure)?;
             Ok(show_clock(app))
@@ -217,6 +221,10 @@ async fn revoke_key(app: &Operated, kid: &str) -> Result<Value, Failure> {
     }
 }
 
+fn of_clock(app: &Operated, action: AuditAction) -> AuditEntry {
+    AuditEntry::new(action, Cause::operator(), app.now())
+}
+
 fn show_clock(app: &Operated) -> Value {
     let clock = app.clock.status();
     json!({
@@ -241,7 +249,7 @@ async fn reset_clock(app: &Operated) -> Result<Value, Failure> {
     // The clock before the mark: nothing may store the time that is given up.
     app.clock.reset(wall);
     app.store
-        .mark_clock(wall, true)
+        .mark_clock(wall, true, Some(of_clock(app, AuditAction::ClockReset)))
         .await
         .map_err(store_failure)?;
     Ok(show_clock(app))

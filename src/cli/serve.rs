@@ -85,13 +85,15 @@ async fn serve(config: &Config, args: &Serve, demo: Option<&DemoDir>) -> Result<
     }
     let stop = Stop::listen()?;
     let background = start_background(&app, &config.data_dir);
+    let signals = stop.wait();
+    tokio::spawn(end_waits(Arc::clone(&app), signals.clone()));
     say_who_reaches_sessions(config.sessions.access);
     println!("tillgate listening on http://{address}");
     let drained = server::serve(
         listener,
         http::routes(&app, compose::settings(config)),
         compose::limits(config),
-        stop.wait(),
+        signals,
     )
     .await;
     tracing::info!(target: "serve", ?drained, "no longer serving");
@@ -155,11 +157,17 @@ fn start_background(
     tasks
 }
 
+/// Who waits for the next ending would hold up the drain.
+async fn end_waits(app: Arc<App<SledStore>>, mut signals: server::StopSignals) {
+    signals.stopping().await;
+    app.feed.close();
+}
+
 async fn mark_time(app: Arc<App<SledStore>>) {
     loop {
         tokio::time::sleep(MARK_EVERY).await;
         // Refused marks show in health as a store that can not write.
-        let _ = app.store.mark_clock(app.now(), false).await;
+        let _ = app.store.mark_clock(app.now(), false, None).await;
     }
 }
 

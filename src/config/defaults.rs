@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Config, HttpConfig, Language, LogConfig, LogFormat, Nws4Config, PasswordConfig, PerEnv,
-    Posture, QueryConfig, SessionsConfig, UnknownMembers, UsersConfig, beside,
+    AuditConfig, Config, HttpConfig, Language, LogConfig, LogFormat, Nws4Config, PasswordConfig,
+    PerEnv, Posture, QueryConfig, SessionsConfig, UnknownMembers, UsersConfig, beside,
 };
 use crate::auth::password::HashParams;
 use crate::model::{Env, LockoutRules, SessionAccess};
@@ -24,6 +24,7 @@ impl Default for Config {
             data_dir,
             policy: Posture::Standard,
             sessions: SessionsConfig::default(),
+            audit: AuditConfig::default(),
             query: QueryConfig::default(),
             http: HttpConfig::default(),
             nws4: Nws4Config::default(),
@@ -70,6 +71,17 @@ impl Default for SessionsConfig {
             ended_retention: rules.ended_retention,
             ended_max: rules.ended_max,
             limits: rules.limits,
+        }
+    }
+}
+
+impl Default for AuditConfig {
+    /// The store's own defaults.
+    fn default() -> Self {
+        let rules = Rules::default();
+        Self {
+            retention: rules.audit_retention,
+            max: rules.audit_max,
         }
     }
 }

@@ -26,7 +26,9 @@ const DAY: Duration = Duration::from_hours(24);
 /// Most rows of a page.
 const TAKE_MAX: usize = 100_000;
 /// Most ended sessions to keep.
-const ENDED_MAX: usize = 10_000_000;
+const ENDED_MAX: usize = 1_000_000;
+/// Most audit entries to keep.
+const AUDIT_MAX: usize = 1_000_000;
 /// Most connections.
 const CONNECTIONS_MAX: usize = 1_000_000;
 /// The longest that the shortest password can be: people must be able to type
@@ -426,6 +428,18 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
         |c| time_or_off(c.sessions.idle.of(Env::Tool)),
     )
     .or(IDLE),
+    ConfigOption::new(
+        "audit.retention",
+        "How long the audit keeps what was done. PCI DSS asks for a year.",
+        |c, t| put(&mut c.audit.retention, duration(t, SECOND)),
+        |c| time(c.audit.retention),
+    ),
+    ConfigOption::new(
+        "audit.max",
+        "How many entries the audit keeps at most; the oldest go first. One takes\nabout 400 bytes of memory.",
+        |c, t| put(&mut c.audit.max, number(t, 1..=AUDIT_MAX)),
+        |c| c.audit.max.to_string(),
+    ),
     ConfigOption::new(
         "query.take_default",
         "Rows of a page when the query has no $take.",

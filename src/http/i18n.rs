@@ -233,6 +233,14 @@ const SLOVAK: &[(&str, &str)] = &[
     ),
     ("is not a known parameter", "nie je známy parameter"),
     (
+        "must name at least one filter",
+        "musí uvádzať aspoň jeden filter",
+    ),
+    (
+        "can not stand here: only filters can",
+        "tu nemôže byť: môžu tu byť len filtre",
+    ),
+    (
         "names '{}', which is not a member that can be sorted by",
         "uvádza '{}', čo nie je položka, podľa ktorej možno triediť",
     ),

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::problem::ApiError;
 use super::reply::Reply;
-use super::wire::{self, Counts};
+use super::wire;
 use crate::ndata::{self, Limits, Member, Row};
 
 /// Answers a query over rows that are all in memory.
@@ -21,16 +21,7 @@ where
 {
     let query = ndata::parse::<M>(query, limits)?;
     let page = ndata::select(&query, rows);
-    let last = page.items.last().filter(|_| page.more && !query.count_only);
-    let counts = Counts {
-        only: query.count_only,
-        count: page.count,
-        total: page.total,
-        next: last.map(|row| ndata::next_cursor(&query, *row)),
-    };
-    Ok(Reply::ok(wire::write_page(
-        &page.items,
-        &counts,
-        |out, row| wire::write_json(out, &body(row)),
-    )))
+    Ok(Reply::ok(wire::selected_page(&query, &page, |out, row| {
+        wire::write_json(out, &body(row));
+    })))
 }

@@ -29,6 +29,7 @@ use crate::service::App;
 use crate::store::Store;
 
 mod api_keys;
+mod archive;
 mod auth;
 pub mod body;
 mod caught;
@@ -139,8 +140,9 @@ pub fn routes<S: Store>(app: &Arc<App<S>>, settings: Settings) -> Routes<S> {
 enum Place<'a> {
     Sessions,
     Session(&'a str),
-    /// Words that are no ids; their GET comes with the archive.
-    Reserved,
+    Ended,
+    Audit,
+    Revocations,
     Auth,
     Refresh,
     OwnPassword,
@@ -186,8 +188,9 @@ macro_rules! paths {
 }
 
 paths! {
-    ["sessions"] => (Place::Sessions, "/sessions", "GET, HEAD, POST, OPTIONS"),
-    ["sessions", "ended" | "revocations"] => (Place::Reserved, "/sessions/{word}", "GET, HEAD, OPTIONS"),
+    ["sessions"] => (Place::Sessions, "/sessions", "GET, HEAD, POST, DELETE, OPTIONS"),
+    ["sessions", "ended"] => (Place::Ended, "/sessions/ended", "GET, HEAD, OPTIONS"),
+    ["sessions", "revocations"] => (Place::Revocations, "/sessions/revocations", "GET, HEAD, OPTIONS"),
     ["sessions", id] => (Place::Session(id), "/sessions/{id}", "GET, HEAD, DELETE, OPTIONS"),
     ["auth"] => (Place::Auth, "/auth", "GET, HEAD, POST, DELETE, OPTIONS"),
     ["auth", "refresh"] => (Place::Refresh, "/auth/refresh", "POST, OPTIONS"),
@@ -205,6 +208,7 @@ paths! {
     ["introspect"] => (Place::Introspect, "/introspect", "POST, OPTIONS"),
     ["revoke"] => (Place::Revoke, "/revoke", "POST, OPTIONS"),
     ["auth", "verify"] => (Place::Verify, "/auth/verify", "GET, HEAD, OPTIONS"),
+    ["audit"] => (Place::Audit, "/audit", "GET, HEAD, OPTIONS"),
     ["health"] => (Place::Health, "/health", "GET, HEAD, OPTIONS"),
     ["livez"] => (Place::Live, "/livez", "GET, HEAD, OPTIONS"),
     ["readyz"] => (Place::Ready, "/readyz", "GET, HEAD, OPTIONS"),
@@ -225,7 +229,10 @@ async fn dispatch<S: Store>(
         (Verb::Post, Place::Sessions) => sessions::open(app, request).await,
         (Verb::Get, Place::Session(id)) => sessions::get(app, id, request).await,
         (Verb::Delete, Place::Session(id)) => sessions::delete(app, id, request).await,
-        (Verb::Get, Place::Reserved) => Err(ApiError::NotFound),
+        (Verb::Get, Place::Audit) => archive::audit(app, limits, request).await,
+        (Verb::Get, Place::Ended) => archive::ended(app, limits, request).await,
+        (Verb::Delete, Place::Sessions) => archive::end_matching(app, request).await,
+        (Verb::Get, Place::Revocations) => archive::revocations(app, request).await,
         (Verb::Post, Place::Auth) => auth::log_in(app, request).await,
         (Verb::Get, Place::Auth) => auth::profile(app, request).await,
         (Verb::Delete, Place::Auth) => auth::log_out(app, request).await,
@@ -453,7 +460,7 @@ mod tests {
         for (path, template) in [
             ("/sessions", Some("/sessions")),
             ("/api/v1/sessions/abc", Some("/sessions/{id}")),
-            ("/sessions/ended", Some("/sessions/{word}")),
+            ("/sessions/ended", Some("/sessions/ended")),
             ("/api/auth", Some("/auth")),
             ("/api/auth/refresh", Some("/auth/refresh")),
             ("/users/a%20b", Some("/users/{id}")),

@@ -93,6 +93,14 @@ impl Request {
         }
     }
 
+    /// A parameter of the query by its name; the first, if there are several.
+    pub(super) fn parameter(&self, name: &str) -> Option<String> {
+        let parameters = self.query.as_deref()?.split('&');
+        let mut pairs = parameters.map(|one| one.split_once('=').unwrap_or((one, "")));
+        let (_, value) = pairs.find(|(known, _)| decoded(known).as_deref() == Some(name))?;
+        decoded(value).map(Cow::into_owned)
+    }
+
     /// Finds out who asks, and counts the access.
     pub(super) async fn caller<S: Store>(
         &self,

@@ -6,8 +6,8 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::resource::ProfileBody;
-use crate::model::{Session, Timestamp};
-use crate::ndata::{self, Query, SessionMember};
+use crate::model::{Author, EndedSession, Session, Timestamp};
+use crate::ndata::{self, Member, Query, Row, Selected, SessionMember};
 use crate::service::{LoggedIn, RefreshedPair};
 use crate::store::SessionPage;
 
@@ -58,6 +58,48 @@ pub fn session_page(query: &Query<SessionMember>, page: &SessionPage) -> Vec<u8>
         next: last.map(|row| ndata::next_cursor(query, row)),
     };
     write_page(&page.items, &counts, write_session)
+}
+
+/// Appends one ended session: its last state, then how it ended.
+pub(super) fn write_ended(out: &mut Vec<u8>, ended: &EndedSession) {
+    write_session(out, &ended.session);
+    // The object goes on behind its last member.
+    out.pop();
+    out.extend_from_slice(b",\"endedAt\":\"");
+    ended.ended_at.write_iso(out);
+    out.extend_from_slice(b"\",\"endReason\":\"");
+    out.extend_from_slice(ended.reason.as_str().as_bytes());
+    out.extend_from_slice(b"\",\"endedBy\":");
+    match &ended.by {
+        Author::Server | Author::CommandLine => out.extend_from_slice(b"null"),
+        Author::Caller {
+            user_name,
+            device_name,
+        } => {
+            out.extend_from_slice(b"{\"userName\":");
+            write_text(out, user_name.as_str());
+            out.extend_from_slice(b",\"deviceName\":");
+            write_text(out, device_name.as_str());
+            out.push(b'}');
+        }
+    }
+    out.push(b'}');
+}
+
+/// A page of selected rows: `{items, count, totalCount, nextCursor?}`.
+pub(super) fn selected_page<M: Member, R: Row<M>>(
+    query: &Query<M>,
+    page: &Selected<R>,
+    write: impl Fn(&mut Vec<u8>, &R),
+) -> Vec<u8> {
+    let last = page.items.last().filter(|_| page.more && !query.count_only);
+    let counts = Counts {
+        only: query.count_only,
+        count: page.count,
+        total: page.total,
+        next: last.map(|row| ndata::next_cursor(query, row)),
+    };
+    write_page(&page.items, &counts, write)
 }
 
 /// What stands in a page beside its items.

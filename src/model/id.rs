@@ -18,6 +18,9 @@ impl SessionId {
     const ALPHABET: &'static [u8; 62] =
         b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
+    /// No id is greater.
+    pub const GREATEST: Self = Self([b'z'; 32]);
+
     /// Draws a new id from the system's secure random source.
     #[must_use]
     pub fn draw() -> Self {
@@ -95,7 +98,7 @@ macro_rules! hex_id {
         pub struct $name([u8; HEX_ID_BYTES]);
 
         impl $name {
-            /// Draws a new id from the system's secure random source.
+    /// Draws a new id from the system's secure random source.
             #[must_use]
             pub fn draw() -> Self {
                 Self(rand::random())

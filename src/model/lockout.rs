@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 
-use super::{DeviceName, Timestamp, UserName};
+use super::{DeviceName, Origin, Timestamp, UserName};
 
 #[cfg(test)]
 mod tests;
@@ -118,6 +118,10 @@ pub struct Attempt {
     pub peer: PeerKey,
     /// The user name, if the text is one.
     pub user_name: Option<UserName>,
+    /// The device name, if the text is one.
+    pub device_name: Option<DeviceName>,
+    /// Where the request came from, for the audit.
+    pub origin: Origin,
 }
 
 impl Attempt {
@@ -132,7 +136,15 @@ impl Attempt {
             device: NameKey::of(device_name.as_ref().map_or(device, DeviceName::as_str)),
             peer: peer.into(),
             user_name,
+            device_name,
+            origin: Origin::default(),
         }
+    }
+
+    /// The attempt, made by this request.
+    #[must_use]
+    pub fn from(self, origin: Origin) -> Self {
+        Self { origin, ..self }
     }
 }
 

@@ -2,6 +2,7 @@
 //! made of. No I/O, no clock, no async; everything here is a plain value.
 
 mod api_key;
+mod audit;
 mod cause;
 mod directory;
 mod env;
@@ -17,6 +18,7 @@ mod time;
 mod version;
 
 pub use api_key::{ApiKey, ClientId, ClientIdError};
+pub use audit::{AuditAction, AuditEntry, AuditKind, AuditObject, Repeats, of_change};
 pub use cause::{Cause, Origin};
 pub use directory::{
     Actor, ApiKeyInput, Credentials, DeviceInput, Directory, DirectoryChange, DirectoryDecision,

@@ -154,6 +154,18 @@ pub enum Author {
     },
 }
 
+impl Author {
+    /// What kind of author: `server`, `cli` or `caller`.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::CommandLine => "cli",
+            Self::Caller { .. } => "caller",
+        }
+    }
+}
+
 /// A session that is over, as the archive keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndedSession {
@@ -165,4 +177,6 @@ pub struct EndedSession {
     pub reason: EndReason,
     /// Who ended it.
     pub by: Author,
+    /// The number of the change of the store that ended it.
+    pub commit: u64,
 }

@@ -71,6 +71,10 @@ pub(super) enum Fault {
     ForeignCursor,
     #[error("belongs to another filter or sort")]
     OtherCursor,
+    #[error("can not stand here: only filters can")]
+    NotHere,
+    #[error("must name at least one filter")]
+    NoFilter,
     #[error("can not stand beside $skip")]
     CursorAndSkip,
 }

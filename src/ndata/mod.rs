@@ -6,7 +6,9 @@
 //! (`paging`, `cursor`), and yields a [`Query`]; [`select`] answers it from any
 //! rows. A store may answer in its own way, but must say the same.
 
+mod audit;
 mod cursor;
+mod ended;
 mod error;
 mod filter;
 mod literal;
@@ -20,10 +22,12 @@ mod select;
 #[cfg(test)]
 mod tests;
 
+pub use audit::AuditMember;
 pub use cursor::next_cursor;
+pub use ended::EndedMember;
 pub use error::{QueryError, QueryErrors};
 pub use members::{ApiKeyMember, DeviceMember, RoleMember, UserMember};
-pub use parse::{Limits, parse};
+pub use parse::{Limits, parse, parse_filters};
 pub use query::{
     After, Direction, Filter, Kind, Literal, Member, Query, Row, SessionMember, Test, Value,
 };

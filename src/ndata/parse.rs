@@ -49,6 +49,26 @@ pub fn parse<M: Member>(raw: Option<&str>, limits: &Limits) -> Result<Query<M>, 
     reading.finish()
 }
 
+/// Reads the filters of a query that ends sessions: more must not be ended than
+/// was meant, so nothing is passed over that [`parse`] may ignore, and there is
+/// nothing to page or sort.
+///
+/// # Errors
+/// [`QueryErrors`], also when there is no filter at all.
+pub fn parse_filters<M: Member>(raw: Option<&str>) -> Result<Vec<Filter<M>>, QueryErrors> {
+    let limits = Limits::default();
+    let mut reading = Reading::<M>::new(&limits);
+    for parameter in parameters(raw.unwrap_or_default()) {
+        if reading.errors.len() < ERRORS_MAX {
+            reading.read_strictly(parameter);
+        }
+    }
+    if reading.errors.is_empty() && reading.filters.is_empty() {
+        reading.refuse("query".to_owned(), &Fault::NoFilter);
+    }
+    reading.finish().map(|query| query.filters)
+}
+
 /// A query that is being read.
 struct Reading<'a, M> {
     limits: &'a Limits,
@@ -76,6 +96,21 @@ impl<'a, M: Member> Reading<'a, M> {
                 self.read_paging(&name, parameter.value)
             } else {
                 self.read_filter(&name, parameter.value)
+            }
+        });
+        if let Err(fault) = read {
+            self.refuse(decode_lossy(parameter.name), &fault);
+        }
+    }
+
+    fn read_strictly(&mut self, parameter: Parameter<'_>) {
+        let read = decode(parameter.name.as_bytes()).and_then(|name| {
+            if find::<M>(&name).is_some() {
+                self.read_filter(&name, parameter.value)
+            } else if name.starts_with('$') {
+                Err(Fault::NotHere)
+            } else {
+                Err(Fault::UnknownMember)
             }
         });
         if let Err(fault) = read {

@@ -59,6 +59,18 @@ impl Caller {
         Cause::caller(user_name.clone(), device_name.clone(), self.origin.clone())
     }
 
+    /// Asks for a right.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`] naming it.
+    pub fn needs(&self, right: KnownRight) -> Result<(), ServiceError> {
+        if self.may(right) {
+            return Ok(());
+        }
+        let sentence = format!("This needs the right {}.", right.as_str());
+        Err(ServiceError::Forbidden(sentence))
+    }
+
     /// Whether a right is held.
     pub fn may(&self, right: KnownRight) -> bool {
         self.principal.rights.allows(right)

@@ -11,8 +11,9 @@ use crate::auth::refresh;
 use crate::auth::secret::Secret;
 use crate::auth::token::{NewToken, TokenError};
 use crate::model::{
-    Attempt, AuthenticationType, Cause, DeviceName, DirectoryChange, EndReason, Field, KnownRight,
-    Origin, Outcome, Precondition, Principal, Refusal, Session, SessionId, Timestamp, UserName,
+    Attempt, AuditAction, AuditEntry, AuthenticationType, Cause, DeviceName, DirectoryChange,
+    EndReason, Field, KnownRight, Origin, Outcome, Precondition, Principal, Refusal, Session,
+    SessionId, Timestamp, UserName,
 };
 use crate::store::{End, NewSession, Refresh, Scope, Store, StoreError, TokenState};
 
@@ -65,10 +66,8 @@ impl<S: Store> App<S> {
         device: &str,
     ) -> Result<LoggedIn, ServiceError> {
         const REFUSED: ServiceError = ServiceError::Unauthenticated { reason: None };
-        let attempt = Attempt::new(user, device, origin.share());
-        if let Some(wait) = self.store.wait(&attempt, self.now()).await {
-            return Err(ServiceError::Locked(wait));
-        }
+        let attempt = Attempt::new(user, device, origin.share()).from(origin.clone());
+        self.must_not_wait(&attempt).await?;
         let (share, typed) = (origin.share(), (user, password, device));
         let Some(right) = self.verify_password(share, typed).await? else {
             self.count(attempt, Outcome::Wrong).await?;
@@ -214,6 +213,19 @@ impl<S: Store> App<S> {
                 stored,
                 outdated,
             }))
+    }
+
+    /// Refuses an attempt whose time has not come, and tells the audit.
+    async fn must_not_wait(&self, attempt: &Attempt) -> Result<(), ServiceError> {
+        let now = self.now();
+        let Some(wait) = self.store.wait(attempt, now).await else {
+            return Ok(());
+        };
+        let directory = self.store.directory().await;
+        let entry = AuditEntry::refused(AuditAction::LoginLocked, attempt, &directory, now);
+        // Refused all the same when the audit can not be told: nothing happens.
+        let _ = self.store.note(entry).await;
+        Err(ServiceError::Locked(wait))
     }
 
     /// Counts an attempt; the answer may go out when this returns.
@@ -387,9 +399,8 @@ impl<S: Store> App<S> {
         let identity = &caller.session.identity;
         let (user_name, device_name) = (&identity.user_name, &identity.device_name);
         let attempt = Attempt::new(user_name.as_str(), device_name.as_str(), share);
-        if let Some(wait) = self.store.wait(&attempt, self.now()).await {
-            return Err(ServiceError::Locked(wait));
-        }
+        let attempt = attempt.from(caller.origin.clone());
+        self.must_not_wait(&attempt).await?;
         let right = old.len() <= PASSWORD_BYTES_MAX
             && self.hashing.verify(share, old, Arc::clone(&seen)).await?;
         if !right {

@@ -15,9 +15,12 @@ use crate::model::{EndReason, Field, SessionAccess, Timestamp, Version};
 use crate::store::Store;
 
 mod api_keys;
+mod archive;
+mod bulk;
 mod caller;
 mod directory;
 mod error;
+mod feed;
 pub mod health;
 mod keys;
 mod login;
@@ -34,6 +37,7 @@ pub mod unused;
 pub use api_keys::{CreatedKey, GivenCredentials};
 pub use caller::{Caller, Reach};
 pub use directory::about;
+pub use feed::{FEED_WAIT_MAX, Feed, FeedAnswer, STALE_AFTER};
 pub use keys::KeyKeeper;
 pub use login::{LoggedIn, RefreshedPair};
 pub use set_up::{SetUpGate, SetUpRequest};
@@ -63,6 +67,8 @@ pub struct App<S> {
     pub set_up: SetUpGate,
     /// Passwords to hash again.
     pub rehashing: rehash::Rehashing,
+    /// Who waits for the next ending.
+    pub feed: Feed,
     /// What the sweeper did last.
     pub sweeper: sweep::SweeperState,
 }

@@ -16,7 +16,7 @@ use crate::store::{Store, StoreError, Swept};
 
 /// Sessions and archive records moved in one step; between steps other work
 /// gets its turn.
-const SWEEP_BATCH_MAX: usize = 256;
+pub(super) const SWEEP_BATCH_MAX: usize = 256;
 /// The longest sleep, also when nothing is due: the archive has its own
 /// retention, and the clock may have been set.
 const SLEEP_MAX: Duration = Duration::from_secs(60);

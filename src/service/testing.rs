@@ -17,7 +17,7 @@ use crate::model::{
     RoleInput, RoleName, SessionAccess, Timestamp, UserDeviceInput, UserId, UserInput, UserName,
 };
 use crate::service::rehash::Rehashing;
-use crate::service::{App, KeyKeeper, Policy, SetUpGate, SignedDoor, sweep::SweeperState};
+use crate::service::{App, Feed, KeyKeeper, Policy, SetUpGate, SignedDoor, sweep::SweeperState};
 use crate::store::memory::MemoryStore;
 use crate::store::{Rules, Store};
 
@@ -54,6 +54,7 @@ pub(crate) fn empty_app() -> Arc<App<MemoryStore>> {
         },
         set_up: SetUpGate::new(None),
         rehashing: Rehashing::default(),
+        feed: Feed::default(),
         sweeper: SweeperState::default(),
     })
 }

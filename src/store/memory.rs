@@ -9,18 +9,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::{
-    Access, Begun, Checked, End, NewSession, Refresh, Refreshed, Rules, Scope, SessionPage, Signer,
-    Store, StoreError, StoreHealth, Swept, TokenState,
+    Access, Begun, Checked, End, EndSome, EndedSome, FeedPlace, NewSession, Refresh, Refreshed,
+    Revocations, Rules, Scope, SessionPage, Signer, Store, StoreError, StoreHealth, Swept,
+    TokenState,
 };
 use crate::model::{
-    ApiKeyId, AtLimit, Attempt, AuthenticationType, Author, Cause, Directory, DirectoryChange,
-    ENDED_AT_ONCE_MAX, EndReason, EndedSession, Env, Identity, LockoutRules, NameKey, Origin,
-    Outcome, Precondition, Principal, Resource, Session, SessionId, Subject, Timestamp, UserLock,
-    UserName, Version,
+    ApiKeyId, AtLimit, Attempt, AuditAction, AuditEntry, AuditObject, AuthenticationType, Author,
+    Cause, Directory, DirectoryChange, ENDED_AT_ONCE_MAX, EndReason, EndedSession, Ends, Env,
+    Identity, LockoutRules, NameKey, Origin, Outcome, Precondition, Principal, Repeats, Resource,
+    Session, SessionId, Subject, Timestamp, UserLock, UserName, Version, of_change,
 };
-use crate::ndata::{Query, SessionMember};
+use crate::ndata::{self, AuditMember, EndedMember, Query, Selected, SessionMember};
 
 /// A store that lives as long as its process.
 #[derive(Debug)]
@@ -44,6 +46,36 @@ struct State {
     /// The last session of each API key that has signed a request.
     signed: Vec<(ApiKeyId, SessionId)>,
     changes: u64,
+    /// The audit, in the order of commits.
+    audit: Vec<Arc<AuditEntry>>,
+    repeats: Repeats,
+    /// Rings when something has ended.
+    endings: watch::Sender<u64>,
+}
+
+impl State {
+    /// Adds to the audit, or counts a repeat.
+    fn tell(&mut self, mut entry: AuditEntry) {
+        if let Some(counted) = self.again(&mut entry) {
+            let number = counted.number;
+            let place = self.audit.iter().position(|entry| entry.number == number);
+            if let Some(place) = place {
+                self.audit[place] = counted;
+            }
+            return;
+        }
+        entry.number = self.audit.last().map_or(0, |last| last.number) + 1;
+        let entry = Arc::new(entry);
+        if entry.action.is_merged() {
+            self.repeats.remember(&entry);
+        }
+        self.audit.push(entry);
+    }
+
+    fn again(&mut self, entry: &mut AuditEntry) -> Option<Arc<AuditEntry>> {
+        let is_merged = entry.action.is_merged();
+        is_merged.then(|| self.repeats.again(entry, true)).flatten()
+    }
 }
 
 /// A session and what its tokens are made from.
@@ -62,14 +94,6 @@ impl MemoryStore {
             rules,
             state: Mutex::new(State::default()),
         }
-    }
-
-    /// The archive, in the order of the endings.
-    #[must_use]
-    pub fn ended(&self) -> Vec<EndedSession> {
-        let mut ended = self.state.lock().ended.clone();
-        ended.sort_by_key(|ended| (ended.ended_at, ended.session.id));
-        ended
     }
 
     /// Why a session is over by the passing of time, and since when.
@@ -111,14 +135,22 @@ impl MemoryStore {
             Some((lapsed, struck)) => (lapsed, struck, Author::Server),
             None => (reason, now, by),
         };
-        state.reasons.push((session.id, reason, session.expires_at));
+        state
+            .reasons
+            .push((session.id, reason, session.token_until()));
         let ended = EndedSession {
             session,
             ended_at,
             reason,
             by,
+            commit: state.changes + 1,
         };
-        state.ended.push(ended.clone());
+        let key = |ended: &EndedSession| (ended.ended_at, ended.session.id);
+        let place = state
+            .ended
+            .partition_point(|other| key(other) < key(&ended));
+        state.ended.insert(place, ended.clone());
+        state.endings.send_replace(ended.commit);
         ended
     }
 
@@ -153,6 +185,8 @@ impl MemoryStore {
     fn fail(&self, state: &mut State, attempt: &Attempt, now: Timestamp) -> Option<Duration> {
         let rules = &self.rules.lockout;
         let user = attempt.user_name.as_ref();
+        let action = AuditAction::LoginFailed;
+        state.tell(AuditEntry::refused(action, attempt, &state.directory, now));
         let is_known = user.is_some_and(|user| state.directory.user_named(user).is_some());
         let lock = lock_of(state, attempt.user);
         lock.is_known = is_known;
@@ -221,7 +255,12 @@ impl MemoryStore {
         Ok(ending)
     }
 
-    fn begin_now(&self, new: NewSession, by: &Author, now: Timestamp) -> Result<Begun, StoreError> {
+    fn begin_now(
+        &self,
+        new: NewSession,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Begun, StoreError> {
         let state = &mut *self.state.lock();
         self.look(state, new.attempt.as_ref(), now)?;
         let principal = state
@@ -243,14 +282,14 @@ impl MemoryStore {
         let too_many = self.over_the_limits(state, &new, env, now)?;
         let mut replaced = Vec::new();
         if env.is_sale() {
-            replaced = self.end_matching(state, EndReason::Replaced, by, now, |kept| {
+            replaced = self.end_matching(state, EndReason::Replaced, &cause.by, now, |kept| {
                 let identity = &kept.session.identity;
                 identity.device_name == new.device_name
                     && identity.authentication_type == AuthenticationType::Bearer
             });
         }
         replaced.extend(
-            self.end_matching(state, EndReason::Replaced, by, now, |kept| {
+            self.end_matching(state, EndReason::Replaced, &cause.by, now, |kept| {
                 too_many.contains(&kept.session.id)
             }),
         );
@@ -258,6 +297,9 @@ impl MemoryStore {
             self.succeed(state, attempt, true, now);
         }
         self.use_account(state, &new.user_name, now);
+        for ended in &replaced {
+            tell_end(state, ended, cause, now);
+        }
         replaced.retain(|ended| ended.reason == EndReason::Replaced);
         let session = Session {
             id: new.id,
@@ -284,6 +326,8 @@ impl MemoryStore {
             session: session.clone(),
             tokens: Some(tokens),
         });
+        let entry = AuditEntry::new(AuditAction::Login, cause.clone(), now);
+        state.tell(entry.on(AuditObject::session(&session)));
         state.changes += 1;
         let replaced = replaced.into_iter().map(|ended| ended.session);
         let replaced = replaced.collect();
@@ -348,7 +392,12 @@ impl MemoryStore {
         Ok(session)
     }
 
-    fn refresh_now(&self, refresh: Refresh, now: Timestamp) -> Result<Refreshed, StoreError> {
+    fn refresh_now(
+        &self,
+        refresh: Refresh,
+        origin: Origin,
+        now: Timestamp,
+    ) -> Result<Refreshed, StoreError> {
         let state = &mut *self.state.lock();
         let at = self.live(state, refresh.id, now)?;
         let Kept { session, tokens } = state.sessions[at].clone();
@@ -370,7 +419,11 @@ impl MemoryStore {
             if first_repeat && in_grace && !tokens.used {
                 return Ok(Refreshed { session, tokens });
             }
-            self.end_at(state, at, EndReason::RefreshReuse, Author::Server, now);
+            let (by, reason) = (Author::Server, EndReason::RefreshReuse);
+            let ended = self.end_at(state, at, reason, by.clone(), now);
+            let entry = AuditEntry::new(AuditAction::RefreshReused, Cause { by, origin }, now);
+            let session = AuditObject::session(&ended.session);
+            state.tell(entry.on(session).because(reason));
             state.changes += 1;
             return Err(StoreError::Reused);
         }
@@ -508,13 +561,39 @@ impl Store for MemoryStore {
         })
     }
 
+    async fn ended(
+        &self,
+        query: &Query<EndedMember>,
+        now: Timestamp,
+    ) -> Result<Selected<Arc<EndedSession>>, StoreError> {
+        let state = self.state.lock();
+        let shown = &state.ended[beyond_retention(&state, &self.rules, now)..];
+        Ok(ndata::select(query, shown.iter().cloned().map(Arc::new)))
+    }
+
+    async fn audit(
+        &self,
+        query: &Query<AuditMember>,
+        now: Timestamp,
+    ) -> Result<Selected<Arc<AuditEntry>>, StoreError> {
+        let state = self.state.lock();
+        let before = now.minus(self.rules.audit_retention);
+        let kept = state.audit.iter().filter(|entry| entry.at >= before);
+        Ok(ndata::select(query, kept.cloned()))
+    }
+
+    async fn note(&self, entry: AuditEntry) -> Result<(), StoreError> {
+        self.state.lock().tell(entry);
+        Ok(())
+    }
+
     async fn begin(
         &self,
         new: NewSession,
         cause: Cause,
         now: Timestamp,
     ) -> Result<Begun, StoreError> {
-        self.begin_now(new, &cause.by, now)
+        self.begin_now(new, &cause, now)
     }
 
     async fn wait(&self, attempt: &Attempt, now: Timestamp) -> Option<Duration> {
@@ -591,10 +670,91 @@ impl Store for MemoryStore {
         if !end.if_match.if_match_holds(Some(seen)) {
             return Err(StoreError::Stale(seen));
         }
+        let ended = self.end_at(state, at, end.reason, end.cause.by.clone(), now);
+        tell_end(state, &ended, &end.cause, now);
         state.changes += 1;
-        Ok(self
-            .end_at(state, at, end.reason, end.cause.by, now)
-            .session)
+        Ok(ended.session)
+    }
+
+    async fn end_some(&self, some: EndSome, now: Timestamp) -> Result<EndedSome, StoreError> {
+        let state = &mut *self.state.lock();
+        let mut count = 0;
+        for id in &some.ids {
+            let Ok(at) = self.live(state, *id, now) else {
+                continue;
+            };
+            if some.matches(&state.sessions[at].session) {
+                self.end_at(state, at, some.reason, some.cause.by.clone(), now);
+                count += 1;
+            }
+        }
+        if count == 0 {
+            let told = some.told;
+            return Ok(EndedSome { count, told });
+        }
+        state.changes += 1;
+        let number = some.told.as_ref().map(|told| told.number);
+        let place = state
+            .audit
+            .iter()
+            .position(|entry| Some(entry.number) == number);
+        let told = if let Some(place) = place {
+            let mut told = (*state.audit[place]).clone();
+            told.count += u64::try_from(count).unwrap_or(u64::MAX);
+            told.last_at = now;
+            state.audit[place] = Arc::new(told);
+            Arc::clone(&state.audit[place])
+        } else {
+            let entry = AuditEntry::new(AuditAction::SessionsEnded, some.cause, now);
+            let mut entry = entry.because(some.reason).counting(count);
+            entry.detail = Some(some.detail);
+            state.tell(entry);
+            let last = state.audit.last();
+            Arc::clone(last.expect("an entry was just told"))
+        };
+        let told = Some(told);
+        Ok(EndedSome { count, told })
+    }
+
+    async fn revocations(
+        &self,
+        since: Option<FeedPlace>,
+        max: usize,
+        now: Timestamp,
+    ) -> Revocations {
+        let state = self.state.lock();
+        let known = since.filter(|place| place.epoch == 0 && place.commit <= state.changes);
+        let is_read = |ended: &EndedSession| {
+            known.is_some_and(|place| match place.id {
+                Some(id) => (ended.commit, ended.session.id) <= (place.commit, id),
+                None => ended.commit <= place.commit,
+            })
+        };
+        let mut all: Vec<&EndedSession> = state
+            .ended
+            .iter()
+            .filter(|ended| ended.reason != EndReason::Expired)
+            .filter(|ended| ended.session.token_until() > now && !is_read(ended))
+            .collect();
+        all.sort_by_key(|ended| (ended.commit, ended.session.id));
+        all.truncate(max);
+        let last = all.last().filter(|_| all.len() == max);
+        Revocations {
+            next: FeedPlace {
+                epoch: 0,
+                commit: last.map_or(state.changes, |ended| ended.commit),
+                id: last.map(|ended| ended.session.id),
+            },
+            items: all
+                .iter()
+                .map(|ended| (ended.session.id, ended.session.token_until()))
+                .collect(),
+            reset: known.is_none(),
+        }
+    }
+
+    fn endings(&self) -> watch::Receiver<u64> {
+        self.state.lock().endings.subscribe()
     }
 
     async fn tokens(&self, id: SessionId, now: Timestamp) -> Option<TokenState> {
@@ -614,10 +774,10 @@ impl Store for MemoryStore {
     async fn refresh(
         &self,
         refresh: Refresh,
-        _: Origin,
+        origin: Origin,
         now: Timestamp,
     ) -> Result<Refreshed, StoreError> {
-        self.refresh_now(refresh, now)
+        self.refresh_now(refresh, origin, now)
     }
 
     async fn directory(&self) -> Arc<Directory> {
@@ -636,6 +796,9 @@ impl Store for MemoryStore {
             .directory
             .decide(&change, &precondition, &cause.actor());
         let decision = decided.map_err(StoreError::Refused)?;
+        for entry in of_change(&decision, &state.directory, &cause, now) {
+            state.tell(entry);
+        }
         state.directory.apply(&decision);
         if let Some(user) = &decision.unlocked {
             lock_of(state, NameKey::of(user.as_str())).unlock();
@@ -650,7 +813,8 @@ impl Store for MemoryStore {
         for ends in &decision.ends {
             let concerned =
                 |kept: &Kept| is_of(kept, &ends.subject) && ends.keep != Some(kept.session.id);
-            self.end_matching(state, ends.reason, &cause.by, now, concerned);
+            let ended = self.end_matching(state, ends.reason, &cause.by, now, concerned);
+            tell_ends(state, ends, &ended, &cause, now);
         }
         state.changes += 1;
         Ok((decision.resource, decision.created))
@@ -664,7 +828,13 @@ impl Store for MemoryStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let state = &mut *self.state.lock();
-        self.end_matching(state, reason, &cause.by, now, |kept| is_of(kept, &of));
+        let ended = self.end_matching(state, reason, &cause.by, now, |kept| is_of(kept, &of));
+        let ends = Ends {
+            subject: of,
+            keep: None,
+            reason,
+        };
+        tell_ends(state, &ends, &ended, &cause, now);
         state.changes += 1;
         Ok(())
     }
@@ -681,7 +851,7 @@ impl Store for MemoryStore {
     async fn sweep(&self, now: Timestamp, max: usize) -> Result<Swept, StoreError> {
         let state = &mut *self.state.lock();
         let mut swept = Swept {
-            purged: purge(state, &self.rules, now, max),
+            purged: purge(state, &self.rules, now, max) + purge_audit(state, &self.rules, now, max),
             ..Swept::default()
         };
         state
@@ -695,7 +865,8 @@ impl Store for MemoryStore {
             self.end_at(state, at, reason, Author::Server, now);
             swept.ended += 1;
         }
-        swept.more |= surplus(state, &self.rules, now) > 0;
+        swept.more |= !surplus(state, &self.rules, now, 1).is_empty();
+        state.changes += 1;
         Ok(swept)
     }
 
@@ -738,26 +909,80 @@ impl MemoryStore {
     }
 }
 
-/// How many archive records are beyond their retention.
-fn surplus(state: &State, rules: &Rules, now: Timestamp) -> usize {
+/// How many of the archive's oldest records are beyond their retention.
+fn beyond_retention(state: &State, rules: &Rules, now: Timestamp) -> usize {
     let kept_since = now.minus(rules.ended_retention);
-    let old = state
+    let too_old = state
         .ended
         .iter()
         .filter(|ended| ended.ended_at < kept_since)
         .count();
-    old.max(state.ended.len().saturating_sub(rules.ended_max))
+    too_old.max(state.ended.len().saturating_sub(rules.ended_max))
+}
+
+/// Places of archive records that nobody needs any more, oldest first.
+fn surplus(state: &State, rules: &Rules, now: Timestamp, max: usize) -> Vec<usize> {
+    let unneeded = |place: &usize| state.ended[*place].session.token_until() <= now;
+    let beyond = 0..beyond_retention(state, rules, now);
+    beyond.filter(unneeded).take(max).collect()
 }
 
 /// Removes archive records beyond their retention, those that ended first
 /// before others.
 fn purge(state: &mut State, rules: &Rules, now: Timestamp, max: usize) -> usize {
-    let purged = surplus(state, rules, now).min(max);
-    state
-        .ended
-        .sort_by_key(|ended| (ended.ended_at, ended.session.id));
-    state.ended.drain(..purged);
+    let places = surplus(state, rules, now, max);
+    for place in places.iter().rev() {
+        state.ended.remove(*place);
+    }
+    places.len()
+}
+
+/// Removes audit entries that are too old, then the oldest of too many; of
+/// these, failed logins first that are more than half of what may be kept.
+fn purge_audit(state: &mut State, rules: &Rules, now: Timestamp, max: usize) -> usize {
+    let before = now.minus(rules.audit_retention);
+    let mut purged = 0;
+    while purged < max {
+        let merged = |entry: &Arc<AuditEntry>| entry.action.is_merged();
+        let failures = state.audit.iter().filter(|entry| merged(entry)).count();
+        let place = match state.audit.first() {
+            Some(first) if first.at < before => 0,
+            _ if state.audit.len() <= rules.audit_max => break,
+            _ if failures > rules.audit_max / 2 => state.audit.iter().position(merged).unwrap_or(0),
+            _ => 0,
+        };
+        state.audit.remove(place);
+        purged += 1;
+    }
     purged
+}
+
+fn tell_end(state: &mut State, ended: &EndedSession, cause: &Cause, now: Timestamp) {
+    if matches!(ended.reason, EndReason::Expired | EndReason::Idle) {
+        return;
+    }
+    let entry = AuditEntry::new(AuditAction::SessionEnded, cause.clone(), now);
+    let session = AuditObject::session(&ended.session);
+    state.tell(entry.on(session).because(ended.reason));
+}
+
+fn tell_ends(
+    state: &mut State,
+    ends: &Ends,
+    ended: &[EndedSession],
+    cause: &Cause,
+    now: Timestamp,
+) {
+    let count = ended
+        .iter()
+        .filter(|ended| ended.reason == ends.reason)
+        .count();
+    if count > 0 {
+        let entry = AuditEntry::new(AuditAction::SessionsEnded, cause.clone(), now);
+        let mut entry = entry.because(ends.reason).counting(count);
+        entry.object = AuditObject::subject(&ends.subject);
+        state.tell(entry);
+    }
 }
 
 #[cfg(test)]

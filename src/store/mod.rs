@@ -9,17 +9,23 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::model::{
-    ApiKey, Attempt, AuthenticationType, Cause, DeviceName, Directory, DirectoryChange, EndReason,
-    Env, KeyNumber, LockoutRules, Origin, Outcome, Precondition, Principal, Refusal, Resource,
-    Session, SessionId, SessionLimits, Subject, Timestamp, UserName, Version,
+    ApiKey, Attempt, AuditEntry, AuthenticationType, Cause, DeviceName, Directory, DirectoryChange,
+    EndReason, EndedSession, Env, KeyNumber, LockoutRules, Origin, Outcome, Precondition,
+    Principal, Refusal, Resource, Session, SessionId, SessionLimits, Subject, Timestamp, UserName,
+    Version,
 };
-use crate::ndata::{Query, SessionMember};
+use crate::ndata::{AuditMember, EndedMember, Filter, Query, Row, Selected, SessionMember};
 
 #[cfg(test)]
 pub(crate) mod conformance;
+mod feed;
 pub mod memory;
 pub mod sled;
+
+pub use feed::{FeedPlace, Revocations};
 
 /// The rules that a store enforces at every check, list and login.
 #[derive(Clone, Debug)]
@@ -40,6 +46,10 @@ pub struct Rules {
     pub limits: SessionLimits,
     /// The numbers of the lockout.
     pub lockout: LockoutRules,
+    /// How long the audit keeps an entry.
+    pub audit_retention: Duration,
+    /// How many entries the audit keeps at most.
+    pub audit_max: usize,
 }
 
 impl Rules {
@@ -64,6 +74,8 @@ impl Default for Rules {
             ended_max: 200_000,
             limits: SessionLimits::default(),
             lockout: LockoutRules::default(),
+            audit_retention: Duration::from_secs(365 * 24 * 3600),
+            audit_max: 100_000,
         }
     }
 }
@@ -260,6 +272,42 @@ pub struct Refreshed {
     pub tokens: TokenState,
 }
 
+/// A part of a bulk ending: of these sessions, those that still match.
+#[derive(Clone, Debug)]
+pub struct EndSome {
+    /// Which; a few hundred at most.
+    pub ids: Vec<SessionId>,
+    /// What must all hold at the instant of the ending.
+    pub filters: Vec<Filter<SessionMember>>,
+    /// Why.
+    pub reason: EndReason,
+    /// Who, and from where.
+    pub cause: Cause,
+    /// The filters as they were asked for, for the audit.
+    pub detail: Box<str>,
+    /// The audit entry of the parts before, which counts this one as well.
+    pub told: Option<Arc<AuditEntry>>,
+}
+
+impl EndSome {
+    /// Whether a session is among those meant.
+    #[must_use]
+    pub fn matches(&self, session: &Session) -> bool {
+        let passes =
+            |filter: &Filter<SessionMember>| filter.test.passes(&session.value(filter.member));
+        self.filters.iter().all(passes)
+    }
+}
+
+/// A part of a bulk ending was made.
+#[derive(Clone, Debug)]
+pub struct EndedSome {
+    /// How many sessions it has ended.
+    pub count: usize,
+    /// The audit entry that counts them.
+    pub told: Option<Arc<AuditEntry>>,
+}
+
 /// Whose sessions a caller may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -317,7 +365,7 @@ pub struct SessionPage {
 pub struct Swept {
     /// Sessions moved to the archive.
     pub ended: usize,
-    /// Archive records removed.
+    /// Archive records and audit entries removed.
     pub purged: usize,
     /// Whether more is due now.
     pub more: bool,
@@ -389,6 +437,39 @@ pub trait Store: Send + Sync + 'static {
         scope: &Scope,
         now: Timestamp,
     ) -> impl Future<Output = Result<SessionPage, StoreError>> + Send;
+
+    /// Sessions that are over, within [`Rules::ended_retention`] and
+    /// [`Rules::ended_max`] at `now`, at one instant. One is here from the
+    /// instant of its ending, whoever brought it about; one that ended by the
+    /// passing of time, from the sweep that comes behind it.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when too many ask at once.
+    fn ended(
+        &self,
+        query: &Query<EndedMember>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Selected<Arc<EndedSession>>, StoreError>> + Send;
+
+    /// The audit, within [`Rules::audit_retention`] at `now`, at one instant.
+    /// Every login, every ending by somebody and every change of the directory
+    /// is in it from the instant of its answer; what is only looked at is not.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when too many ask at once.
+    fn audit(
+        &self,
+        query: &Query<AuditMember>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Selected<Arc<AuditEntry>>, StoreError>> + Send;
+
+    /// Tells the audit of something that no other call of the store is. Repeats
+    /// of a login that failed or was locked count in one entry; the count of
+    /// locked ones is durable with the next sweep only.
+    ///
+    /// # Errors
+    /// As every change; [`StoreError::Full`] for failed logins only.
+    fn note(&self, entry: AuditEntry) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Opens a session if user, device and assignment are active and the
     /// password is still the one that was checked. On a sale device the live
@@ -484,6 +565,32 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Session, StoreError>> + Send;
 
+    /// Ends those of the sessions that are live and match, all in one step;
+    /// answers when they are durable.
+    ///
+    /// # Errors
+    /// As every change.
+    fn end_some(
+        &self,
+        some: EndSome,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<EndedSome, StoreError>> + Send;
+
+    /// At most `max` sessions that have ended since a place in the feed, and
+    /// whose tokens have not expired on their own at `now`: from the instant of
+    /// the answer to their ending, and as long as their tokens last, whatever
+    /// the retention of the archive. A session whose lifetime is over is not in
+    /// it. With no place, or one that is not of this feed: from the beginning.
+    fn revocations(
+        &self,
+        since: Option<FeedPlace>,
+        max: usize,
+        now: Timestamp,
+    ) -> impl Future<Output = Revocations> + Send;
+
+    /// Changes when something is new in the feed.
+    fn endings(&self) -> watch::Receiver<u64>;
+
     /// The token state of a live session.
     fn tokens(
         &self,
@@ -564,7 +671,9 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Option<EndReason>> + Send;
 
     /// Moves at most `max` sessions that are over at `now` to the archive, and
-    /// removes at most `max` archive records beyond their retention.
+    /// removes at most `max` archive records that are beyond their retention
+    /// and whose tokens have expired on their own, and at most `max` audit
+    /// entries that are too old or too many.
     ///
     /// # Errors
     /// As every change.

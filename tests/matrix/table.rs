@@ -119,6 +119,34 @@ pub const ROWS: &[Row] = &[
         EITHER,
         |s| bare(&format!("/sessions/{}", s.session)),
     ),
+    row(
+        ("DELETE", "/sessions"),
+        Access::Right(&["sessionDeleteAny"]),
+        200,
+        NOTHING,
+        |_| bare("/sessions?userName=no-such-user"),
+    ),
+    row(
+        ("GET", "/sessions/ended"),
+        Access::Right(&["sessionReadAny"]),
+        200,
+        NOTHING,
+        |_| bare("/sessions/ended"),
+    ),
+    row(
+        ("GET", "/sessions/revocations"),
+        Access::Right(&["sessionReadAny"]),
+        200,
+        NOTHING,
+        |_| bare("/sessions/revocations"),
+    ),
+    row(
+        ("GET", "/audit"),
+        Access::Right(&["auditRead"]),
+        200,
+        NOTHING,
+        |_| bare("/audit"),
+    ),
     row(("POST", "/auth"), Access::Open, 200, EITHER, |s| {
         let body = json!({"UserName": s.user, "Password": PASSWORD, "DeviceName": s.device});
         ("/auth".to_owned(), body)

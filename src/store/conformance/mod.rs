@@ -13,17 +13,20 @@ use super::{
     StoreError, Swept,
 };
 use crate::model::{
-    ApiKeyId, ApiKeyInput, AuthenticationType, Cause, ClientId, Credentials, DeviceInput,
-    DeviceName, Directory, DirectoryChange, EndReason, Env, Mode, Origin, Precondition, Resource,
-    Right, RoleInput, RoleName, Session, SessionId, Timestamp, UserDeviceInput, UserId, UserInput,
-    UserName, VersionTag,
+    ApiKeyId, ApiKeyInput, AuditEntry, AuthenticationType, Cause, ClientId, Credentials,
+    DeviceInput, DeviceName, Directory, DirectoryChange, EndReason, EndedSession, Env, Mode,
+    Origin, Precondition, Resource, Right, RoleInput, RoleName, Session, SessionId, Timestamp,
+    UserDeviceInput, UserId, UserInput, UserName, VersionTag,
 };
-use crate::ndata::{Query, SessionMember};
+use crate::ndata::{AuditMember, EndedMember, Query, Selected, SessionMember};
 
 pub(crate) mod access;
+pub(crate) mod archive;
+pub(crate) mod audit;
 pub(crate) mod directory;
 mod edits;
 pub(crate) mod ending;
+pub(crate) mod feed;
 pub(crate) mod history;
 pub(crate) mod limits;
 pub(crate) mod listing;
@@ -109,6 +112,17 @@ macro_rules! on_store {
             signed::a_key_that_is_not_the_one_that_signed_lets_nobody_in,
             signed::a_change_of_a_key_ends_its_session_with_the_reason,
             signed::the_rights_of_a_signed_request_are_those_of_its_instant_cut_down,
+            audit::what_is_done_is_in_the_audit_with_its_cause,
+            audit::a_flood_of_failed_logins_makes_few_entries,
+            audit::the_audit_is_cut_to_its_age,
+            audit::a_large_import_is_one_entry,
+            feed::only_what_still_matches_is_ended_with_others,
+            feed::the_feed_tells_every_ending_once_and_in_order,
+            feed::the_feed_tells_as_long_as_tokens_last_whatever_the_archive_keeps,
+            archive::the_archive_says_when_why_and_by_whom,
+            archive::an_ending_is_in_the_archive_at_once,
+            archive::the_archive_is_cut_to_its_age_and_its_length,
+            archive::the_archive_is_filtered_sorted_and_paged,
             sweep::a_sweep_changes_no_answer,
             sweep::a_sweep_moves_at_most_what_it_is_told,
             sweep::a_sweep_says_when_the_next_is_due,
@@ -495,6 +509,24 @@ impl<S: Store> Shop<S> {
     pub(crate) fn live(&self, now: Timestamp) -> Vec<SessionId> {
         let page = self.page(&Query::all(usize::MAX), &Scope::Any, now);
         page.items.iter().map(|session| session.id).collect()
+    }
+
+    pub(crate) fn ended(
+        &self,
+        query: &Query<EndedMember>,
+        now: Timestamp,
+    ) -> Selected<Arc<EndedSession>> {
+        self.run(self.store.ended(query, now))
+            .expect("nobody else asks")
+    }
+
+    pub(crate) fn audit(
+        &self,
+        query: &Query<AuditMember>,
+        now: Timestamp,
+    ) -> Selected<Arc<AuditEntry>> {
+        self.run(self.store.audit(query, now))
+            .expect("nobody else asks")
     }
 
     pub(crate) fn sweep(&self, now: Timestamp, max: usize) -> Swept {

@@ -8,6 +8,7 @@
 //! devices, roles  name (UTF-8)
 //! ended           ended at in ms, big-endian, sign flipped (8) | id (32)
 //! lockouts        head of the SHA-256 of a user name (16)
+//! audit           number (8, big-endian): number of the group << 16 | place in it
 //! meta            "head" | "fence/" number (8, big-endian) | "value/" name
 //!                 "signed/" API key (12)
 //! ```
@@ -77,6 +78,16 @@ pub enum Meta<'a> {
     Value(&'a str),
     /// Which session the requests signed with a key go on in.
     Signed(ApiKeyId),
+}
+
+/// The key of an audit entry.
+pub fn audit(number: u64) -> [u8; 8] {
+    number.to_be_bytes()
+}
+
+/// The number of a key of `audit`.
+pub fn parse_audit(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.try_into().ok()?))
 }
 
 /// The key of a fence.

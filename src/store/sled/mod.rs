@@ -1,12 +1,15 @@
 //! The embedded store: what is true is in memory, in one table; what must
 //! survive is in sled before anybody sees it.
 
+mod archive;
+mod audit;
 mod base;
 mod codec;
 mod decide;
 mod digest;
 mod disk;
 mod fence;
+mod history;
 mod keys;
 mod lockouts;
 mod op;

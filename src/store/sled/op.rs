@@ -6,10 +6,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::model::{
-    ApiKeyId, Attempt, Cause, DeviceName, DirectoryChange, EndReason, Origin, Outcome,
+    ApiKeyId, Attempt, AuditEntry, Cause, DeviceName, DirectoryChange, EndReason, Origin, Outcome,
     Precondition, Resource, Session, SessionId, Subject, Timestamp, UserName,
 };
-use crate::store::{Begun, End, NewSession, Refresh, Refreshed, Signer, StoreError, Swept};
+use crate::store::{
+    Begun, End, EndSome, EndedSome, NewSession, Refresh, Refreshed, Signer, StoreError, Swept,
+};
 
 /// Where the answer goes. The caller may have left; the operation is carried
 /// out all the same.
@@ -39,6 +41,10 @@ pub enum Op {
     Write(SessionId, Reply<()>),
     /// Note when an account was used last; `None` forgets it.
     NoteUse(UserName, Option<Timestamp>, Timestamp, Reply<()>),
+    /// End some sessions that match a filter.
+    EndSome(Box<EndSome>, Timestamp, Reply<EndedSome>),
+    /// Tell the audit.
+    Note(Box<AuditEntry>, Reply<()>),
     /// Keep a small named value; `None` removes it.
     PutMeta(String, Option<Vec<u8>>, Reply<()>),
     /// Keep the trusted time, which may be lower than before only after the
@@ -46,6 +52,7 @@ pub enum Op {
     MarkClock {
         now: Timestamp,
         reset: bool,
+        entry: Option<Box<AuditEntry>>,
         reply: Reply<()>,
     },
 }
@@ -185,6 +192,7 @@ impl Op {
     /// Answers without having done anything.
     pub fn refuse(self, error: StoreError) {
         match self {
+            Self::EndSome(_, _, reply) => drop(reply.send(Err(error))),
             Self::Begin(_, reply) => drop(reply.send(Err(error))),
             Self::Count(_, _, _, reply) => drop(reply.send(Err(error))),
             Self::End(_, _, reply) | Self::BeginSigned(_, reply) => drop(reply.send(Err(error))),
@@ -194,6 +202,7 @@ impl Op {
             Self::EndAll(_, reply)
             | Self::Write(_, reply)
             | Self::NoteUse(_, _, _, reply)
+            | Self::Note(_, reply)
             | Self::PutMeta(_, _, reply)
             | Self::MarkClock { reply, .. } => drop(reply.send(Err(error))),
         }

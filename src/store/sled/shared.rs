@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::archive::Archive;
+use super::audit::Audit;
 use super::lockouts::Lockouts;
 use super::signed::SignedSessions;
 use super::table::Table;
@@ -17,6 +19,10 @@ use crate::store::Rules;
 pub struct Shared {
     /// The sessions: the one place that decides whether one is live.
     pub table: Table,
+    /// The sessions that are over.
+    pub archive: Archive,
+    /// What was done.
+    pub audit: Audit,
     /// Users, devices, roles, API keys.
     pub view: View,
     /// Which session the requests signed with each key go on in.

@@ -10,8 +10,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
+use super::archive::Archive;
+use super::audit::Audit;
 use super::decide::Fenced;
 use super::disk::{Batch, Disk, Head};
 use super::lockouts::Lockouts;
@@ -23,13 +25,15 @@ use super::table::{CheckOutcome, Table};
 use super::view::View;
 use super::writer::{Writer, lag};
 use crate::model::{
-    Attempt, Cause, Directory, DirectoryChange, EndReason, NameKey, Origin, Outcome, Precondition,
-    Resource, Session, SessionId, Subject, Timestamp, UserName,
+    Attempt, AuditAction, AuditEntry, Cause, Directory, DirectoryChange, EndReason, EndedSession,
+    NameKey, Origin, Outcome, Precondition, Resource, Session, SessionId, Subject, Timestamp,
+    UserName,
 };
-use crate::ndata::{Query, SessionMember};
+use crate::ndata::{AuditMember, EndedMember, Query, Selected, SessionMember};
 use crate::store::{
-    Access, Begun, Checked, End, NewSession, Refresh, Refreshed, Rules, Scope, SessionPage, Signer,
-    Store, StoreError, StoreHealth, Swept, TokenState,
+    Access, Begun, Checked, End, EndSome, EndedSome, FeedPlace, NewSession, Refresh, Refreshed,
+    Revocations, Rules, Scope, SessionPage, Signer, Store, StoreError, StoreHealth, Swept,
+    TokenState,
 };
 
 /// Operations that may wait for the writer; more are refused as busy.
@@ -112,8 +116,9 @@ impl SledStore {
             head,
             clean,
             sessions,
-            reasons,
             lockouts: kept_lockouts,
+            ended,
+            audit: entries,
             directory,
             fences,
             meta,
@@ -133,12 +138,16 @@ impl SledStore {
             .filter_map(|record| revive(record, &mut fenced, exact_from, &rules));
         table.load(revived, count);
         table.set_applied(head.commit());
-        for (id, reason, until) in reasons {
-            table.remember(id, reason, until);
+        let audit = Audit::default();
+        for entry in entries {
+            audit.show(entry);
         }
-        for (kept, reason, _) in fenced.iter().flat_map(|fenced| &fenced.sessions) {
-            let session = &kept.record.session;
-            table.remember(session.id, *reason, session.token_until());
+        let archive = Archive::default();
+        let behind_fences = fenced.iter().flat_map(Fenced::ended).map(Arc::new);
+        for ended in ended.into_iter().chain(behind_fences) {
+            let session = &ended.session;
+            table.remember(session.id, ended.reason, session.token_until());
+            archive.file(ended);
         }
         let mut lockouts = Lockouts::default();
         for (key, lock, hash) in kept_lockouts {
@@ -148,6 +157,8 @@ impl SledStore {
         let mark = head.mark();
         let shared = Arc::new(Shared {
             table,
+            archive,
+            audit,
             view: View::new(directory),
             signed: signed.into_iter().collect(),
             rules,
@@ -156,6 +167,7 @@ impl SledStore {
         });
         let mut disk = wrap(disk);
         let head = note_start(&mut disk, &head, clean).map_err(OpenError::Io)?;
+        shared.archive.set_applied(head.commit());
         shared.pulse.set_commit(head.commit());
         shared.table.set_applied(head.commit());
         let (sender, receiver) = sync_channel(QUEUE_OPS_MAX);
@@ -205,13 +217,25 @@ impl SledStore {
     }
 
     /// Keeps the trusted time when nothing else is written for a while. With
-    /// `reset` it may be lower than the mark.
+    /// `reset` it may be lower than the mark; `entry` tells the audit who wanted
+    /// it.
     ///
     /// # Errors
     /// As every change.
-    pub async fn mark_clock(&self, now: Timestamp, reset: bool) -> Result<(), StoreError> {
-        self.submit(|reply| Op::MarkClock { now, reset, reply })
-            .await
+    pub async fn mark_clock(
+        &self,
+        now: Timestamp,
+        reset: bool,
+        entry: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
+        let entry = entry.map(Box::new);
+        self.submit(|reply| Op::MarkClock {
+            now,
+            reset,
+            entry,
+            reply,
+        })
+        .await
     }
 
     /// Ends the writer: everything accepted is written, then what is dirty,
@@ -355,6 +379,38 @@ impl Store for SledStore {
         page.await.unwrap_or(Err(StoreError::Busy))
     }
 
+    async fn ended(
+        &self,
+        query: &Query<EndedMember>,
+        now: Timestamp,
+    ) -> Result<Selected<Arc<EndedSession>>, StoreError> {
+        // The archive is long, and few ask for it: never on a serving thread.
+        let (shared, query) = (Arc::clone(&self.shared), query.clone());
+        let page = move || shared.archive.page(&query, &shared.rules, now);
+        let page = tokio::task::spawn_blocking(page).await;
+        page.unwrap_or(Err(StoreError::Busy))
+    }
+
+    async fn audit(
+        &self,
+        query: &Query<AuditMember>,
+        now: Timestamp,
+    ) -> Result<Selected<Arc<AuditEntry>>, StoreError> {
+        let (shared, query) = (Arc::clone(&self.shared), query.clone());
+        let page = move || shared.audit.page(&query, &shared.rules, now);
+        let page = tokio::task::spawn_blocking(page).await;
+        page.unwrap_or(Err(StoreError::Busy))
+    }
+
+    async fn note(&self, entry: AuditEntry) -> Result<(), StoreError> {
+        // What is refused without any work must not cost a write either.
+        let is_known = entry.action == AuditAction::LoginLocked && self.shared.audit.count(&entry);
+        if is_known {
+            return Ok(());
+        }
+        self.submit(|reply| Op::Note(Box::new(entry), reply)).await
+    }
+
     async fn begin(
         &self,
         new: NewSession,
@@ -397,6 +453,25 @@ impl Store for SledStore {
     async fn end(&self, end: End, now: Timestamp) -> Result<Session, StoreError> {
         let end = Box::new(end);
         self.submit(|reply| Op::End(end, now, reply)).await
+    }
+
+    async fn end_some(&self, some: EndSome, now: Timestamp) -> Result<EndedSome, StoreError> {
+        self.submit(|reply| Op::EndSome(Box::new(some), now, reply))
+            .await
+    }
+
+    async fn revocations(
+        &self,
+        since: Option<FeedPlace>,
+        max: usize,
+        now: Timestamp,
+    ) -> Revocations {
+        let epoch = self.shared.pulse.epoch();
+        self.shared.archive.revocations(epoch, since, max, now)
+    }
+
+    fn endings(&self) -> watch::Receiver<u64> {
+        self.shared.archive.endings()
     }
 
     async fn tokens(&self, id: SessionId, now: Timestamp) -> Option<TokenState> {

@@ -176,7 +176,8 @@ impl<D: Disk> Writer<D> {
 
     fn note_time(&mut self, op: &Op) {
         let now = match op {
-            Op::End(_, now, _)
+            Op::EndSome(_, now, _)
+            | Op::End(_, now, _)
             | Op::Count(_, _, now, _)
             | Op::NoteUse(_, _, now, _)
             | Op::Sweep(now, ..)
@@ -186,6 +187,7 @@ impl<D: Disk> Writer<D> {
             Op::BeginSigned(begin, _) => begin.now,
             Op::Refresh(exchange, _) => exchange.now,
             Op::Change(change, _) => change.now,
+            Op::Note(entry, _) => entry.at,
             Op::Write(..) | Op::PutMeta(..) => return,
         };
         self.now = if matches!(op, Op::MarkClock { reset: true, .. }) {
@@ -215,12 +217,19 @@ impl<D: Disk> Writer<D> {
         self.shared.pulse.busy();
         let durable = matches!(outcome, Outcome::Durable);
         if durable {
+            for entry in &batch.audited {
+                self.shared.audit.show(Arc::clone(entry));
+            }
             self.head = batch.into_head();
             self.shared.table.set_applied(self.head.commit());
             self.shared.pulse.set_commit(self.head.commit());
         }
+        let _filing = self.shared.archive.filing();
         for finish in finishes {
             self.fenced.extend(finish(&self.shared, durable));
+        }
+        if durable {
+            self.shared.archive.set_applied(self.head.commit());
         }
     }
 
@@ -297,9 +306,9 @@ impl<D: Disk> Writer<D> {
         };
         let mut batch = self.batch();
         let first = fenced.sessions.len().saturating_sub(ARCHIVE_BATCH_MAX);
-        for (kept, reason, at) in fenced.sessions.drain(first..) {
-            let by = decide::author_of(reason, &fenced.fence.by);
-            decide::stage_archive(&kept, reason, by, at, &mut batch);
+        for (kept, reason, at) in fenced.sessions.split_off(first) {
+            let ended = fenced.as_ended(&kept, reason, at);
+            decide::stage_archive(&kept, &ended, &mut batch);
         }
         let last = fenced.sessions.is_empty();
         if last {
@@ -319,33 +328,49 @@ impl<D: Disk> Writer<D> {
         let mut batch = self.batch();
         let mut ended = Vec::new();
         for (id, reason, at) in self.shared.table.due(now, max) {
-            let Some(kept) = self.shared.table.get(id) else {
-                continue;
-            };
-            decide::stage_archive(&kept, reason, crate::model::Author::Server, at, &mut batch);
-            ended.push((id, reason, kept.record.session.token_until()));
+            ended.extend(decide::stage_lapsed(
+                id,
+                reason,
+                at,
+                &self.shared,
+                &mut batch,
+            ));
         }
         let rules = &self.shared.rules;
-        let before = now.minus(rules.ended_retention);
-        let (disk, head, ended_max) = (&mut self.disk, &self.head, rules.ended_max);
-        let surplus = AssertUnwindSafe(|| disk.archive_surplus(head, before, ended_max, max));
-        let Ok(Ok(purged)) = catch_unwind(surplus) else {
-            return Err(StoreError::Unknown);
+        self.shared.archive.prune(now);
+        // Behind a fence, records are in memory that the disk does not have yet.
+        let purged = if self.fenced.is_empty() {
+            self.shared.archive.surplus(rules, now, max)
+        } else {
+            Vec::new()
         };
-        for key in &purged {
-            batch.purge_archive(key);
+        for (at, id) in &purged {
+            batch.purge_archive(*at, *id);
         }
         let forgotten = self.shared.lockouts.lock().sweep(now, max, &mut batch);
+        // Counted first: what goes is not to be written again.
+        let counted = self.shared.audit.stage_counted(&mut batch);
+        let audited = self.shared.audit.surplus(rules, now, max);
+        for number in &audited {
+            batch.purge_audit(*number);
+        }
         let swept = Swept {
             ended: ended.len(),
-            purged: purged.len(),
-            more: [ended.len(), purged.len(), forgotten].contains(&max),
+            purged: purged.len() + audited.len(),
+            more: [ended.len(), purged.len(), audited.len(), forgotten].contains(&max),
         };
-        if !ended.is_empty() || !purged.is_empty() || forgotten > 0 {
-            let commit = batch.commit();
+        if swept.ended > 0 || swept.purged > 0 || forgotten > 0 || counted {
             let finish: Finish = Box::new(move |shared, durable| {
-                for (id, reason, until) in ended.into_iter().filter(|_| durable) {
-                    shared.table.remove(id, commit, reason, until);
+                if durable {
+                    for end in ended {
+                        end.apply(shared);
+                    }
+                    for key in purged {
+                        shared.archive.forget(key);
+                    }
+                    for number in audited {
+                        shared.audit.forget(number);
+                    }
                 }
                 None
             });

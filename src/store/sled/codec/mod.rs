@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{DeviceName, RoleName, UserName};
 
+mod audit;
 mod directory;
 mod lockout;
 mod session;
 
+pub use audit::{decode_audit, encode_audit};
 pub use directory::{
     decode_api_key, decode_device, decode_role, decode_user, encode_api_key, encode_device,
     encode_role, encode_user,

@@ -126,14 +126,14 @@ pub fn decode_session(
 }
 
 #[derive(Serialize, Deserialize)]
-enum AuthorValue<'a> {
+pub(super) enum AuthorValue<'a> {
     Server,
     CommandLine,
     Caller(&'a str, &'a str),
 }
 
 impl<'a> AuthorValue<'a> {
-    fn of(author: &'a Author) -> Self {
+    pub(super) fn of(author: &'a Author) -> Self {
         match author {
             Author::Server => Self::Server,
             Author::CommandLine => Self::CommandLine,
@@ -144,7 +144,7 @@ impl<'a> AuthorValue<'a> {
         }
     }
 
-    fn author(&self, names: &mut Names) -> Result<Author, CodecError> {
+    pub(super) fn author(&self, names: &mut Names) -> Result<Author, CodecError> {
         Ok(match self {
             Self::Server => Author::Server,
             Self::CommandLine => Author::CommandLine,
@@ -156,7 +156,7 @@ impl<'a> AuthorValue<'a> {
     }
 }
 
-fn reason(number: u8) -> Result<EndReason, CodecError> {
+pub(super) fn reason(number: u8) -> Result<EndReason, CodecError> {
     EndReason::from_number(number).ok_or(CodecError::Damaged("not a reason"))
 }
 
@@ -167,6 +167,7 @@ struct EndedValue<'a> {
     reason: u8,
     #[serde(borrow)]
     by: AuthorValue<'a>,
+    commit: u64,
 }
 
 /// The bytes of an archive record; instant and id are the key.
@@ -175,6 +176,7 @@ pub fn encode_ended(ended: &EndedSession) -> Vec<u8> {
         session: SessionValue::of(&ended.session),
         reason: ended.reason as u8,
         by: AuthorValue::of(&ended.by),
+        commit: ended.commit,
     })
 }
 
@@ -191,6 +193,7 @@ pub fn decode_ended(
         ended_at,
         reason: reason(value.reason)?,
         by: value.by.author(names)?,
+        commit: value.commit,
     })
 }
 
@@ -345,6 +348,7 @@ mod tests {
                     ended_at,
                     reason,
                     by: by.clone(),
+                    commit: 77,
                 };
                 let (bytes, id) = (encode_ended(&ended), ended.session.id);
                 let read = decode_ended(ended_at, id, &bytes, &mut Names::default());

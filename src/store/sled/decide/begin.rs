@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::end::stage_end;
 use super::{Verdict, answer};
 use super::{limits, lockout};
-use crate::model::{EndReason, Principal, Session, Timestamp, Version};
+use crate::model::{
+    AuditAction, AuditEntry, AuditObject, EndReason, Principal, Session, Timestamp, Version,
+};
 use crate::store::sled::disk::Batch;
 use crate::store::sled::op::{Begin, Reply};
 use crate::store::sled::record::Record;
@@ -58,15 +60,22 @@ pub(super) fn begin(
         lockout::stage_success(attempt, true, now, shared, batch);
     }
     lockout::stage_use(&new.user_name, now, shared, batch);
+    for end in &replaced {
+        if let Some(entry) = end.entry(&cause, now) {
+            batch.audit(entry);
+        }
+    }
     let record = first_record(new, env, now, shared, batch.commit());
     batch.put_session(&record, None);
+    let session = AuditObject::session(&record.session);
+    batch.audit(AuditEntry::new(AuditAction::Login, cause, now).on(session));
     Verdict::Write(Box::new(move |shared, durable| {
         if !durable {
             let _ = reply.send(Err(StoreError::Unknown));
             return None;
         }
         let ended = replaced.into_iter().filter_map(|end| {
-            let was_live = end.reason == EndReason::Replaced;
+            let was_live = end.ended.reason == EndReason::Replaced;
             end.apply(shared).filter(|_| was_live)
         });
         let replaced: Vec<Session> = ended.collect();

@@ -1,10 +1,10 @@
 //! A change of the directory, with the sessions that it ends.
 
 use super::end::stage_end;
-use super::fence::put_up;
+use super::fence::{entry_of, put_up};
 use super::lockout::stage_unlock;
 use super::{Verdict, answer};
-use crate::model::{DirectoryDecision, Resource};
+use crate::model::{Directory, DirectoryDecision, Resource, of_change};
 use crate::store::StoreError;
 use crate::store::sled::disk::Batch;
 use crate::store::sled::fence::Fence;
@@ -26,6 +26,7 @@ pub(super) fn change_directory(
     if decision.created && shared.pulse.full() {
         return answer(reply, Err(StoreError::Full));
     }
+    tell_audit(&decision, &directory, &change, shared, batch);
     let mut directory = (*directory).clone();
     directory.apply(&decision);
     stage_directory(&decision, batch);
@@ -80,6 +81,23 @@ pub(super) fn change_directory(
         );
         fenced
     }))
+}
+
+/// What changes, and whose sessions end by it.
+fn tell_audit(
+    decision: &DirectoryDecision,
+    before: &Directory,
+    change: &Change,
+    shared: &Shared,
+    batch: &mut Batch,
+) {
+    let (cause, now) = (&change.cause, change.now);
+    let changes = of_change(decision, before, cause, now).into_iter();
+    let endings = decision.ends.iter();
+    let endings = endings.filter_map(|ends| entry_of(ends, cause, now, shared));
+    for entry in changes.chain(endings) {
+        batch.audit(entry);
+    }
 }
 
 fn stage_directory(decision: &DirectoryDecision, batch: &mut Batch) {

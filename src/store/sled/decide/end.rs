@@ -1,8 +1,13 @@
 //! The ending of one session, and the step that every ending of a single
 //! session shares: its record goes from the sessions to the archive.
 
+use std::sync::Arc;
+
 use super::{Verdict, answer};
-use crate::model::{Author, EndReason, EndedSession, Session, SessionId, Timestamp, Version};
+use crate::model::{
+    AuditAction, AuditEntry, AuditObject, Author, Cause, EndReason, EndedSession, Session,
+    SessionId, Timestamp, Version,
+};
 use crate::store::sled::disk::Batch;
 use crate::store::sled::op::Reply;
 use crate::store::sled::record::Kept;
@@ -10,19 +15,32 @@ use crate::store::sled::shared::Shared;
 use crate::store::{End, Scope, StoreError};
 
 /// An ending that is in the batch and not yet in memory.
-pub(super) struct StagedEnd {
-    commit: u64,
-    id: SessionId,
-    pub(super) reason: EndReason,
-    until: Timestamp,
+pub struct StagedEnd {
+    pub(super) ended: Arc<EndedSession>,
 }
 
 impl StagedEnd {
+    /// What the audit says of it: nothing of one whose time was over before.
+    pub fn entry(&self, cause: &Cause, now: Timestamp) -> Option<AuditEntry> {
+        let EndedSession {
+            session, reason, ..
+        } = &*self.ended;
+        if matches!(reason, EndReason::Expired | EndReason::Idle) {
+            return None;
+        }
+        let action = AuditAction::SessionEnded;
+        let entry = AuditEntry::new(action, cause.clone(), now).because(*reason);
+        Some(entry.on(AuditObject::session(session)))
+    }
+
     /// The instant of the ending: from here on nobody gets in.
-    pub(super) fn apply(self, shared: &Shared) -> Option<Session> {
-        shared
-            .table
-            .remove(self.id, self.commit, self.reason, self.until)
+    pub fn apply(self, shared: &Shared) -> Option<Session> {
+        let Self { ended } = self;
+        let (session, commit, reason) = (&ended.session, ended.commit, ended.reason);
+        let (id, until) = (session.id, session.token_until());
+        // In the archive first: at no instant is it in neither place.
+        shared.archive.file(ended);
+        shared.table.remove(id, commit, reason, until)
     }
 }
 
@@ -41,33 +59,47 @@ pub(super) fn stage_end(
         Some((lapsed, at)) => (lapsed, at, Author::Server),
         None => (reason, now, by.clone()),
     };
-    stage_archive(&kept, reason, by, ended_at, batch);
-    let until = kept.record.session.token_until();
-    Some(StagedEnd {
-        commit: batch.commit(),
-        id,
-        reason,
-        until,
-    })
-}
-
-/// Moves a record from the sessions to the archive, in the batch.
-pub fn stage_archive(
-    kept: &Kept,
-    reason: EndReason,
-    by: Author,
-    ended_at: Timestamp,
-    batch: &mut Batch,
-) {
-    let session = &kept.record.session;
-    let user = &session.identity.user_name;
-    batch.remove_session(session.id, user, kept.disk_last_access, kept.record.written);
-    batch.archive(&EndedSession {
-        session: session.clone(),
+    let commit = batch.commit();
+    let ended = EndedSession {
+        session: kept.record.session.clone(),
         ended_at,
         reason,
         by,
-    });
+        commit,
+    };
+    stage_archive(&kept, &ended, batch);
+    Some(StagedEnd {
+        ended: Arc::new(ended),
+    })
+}
+
+/// Puts the ending of a session whose time is over into the batch.
+pub fn stage_lapsed(
+    id: SessionId,
+    reason: EndReason,
+    ended_at: Timestamp,
+    shared: &Shared,
+    batch: &mut Batch,
+) -> Option<StagedEnd> {
+    let kept = shared.table.get(id)?;
+    let ended = EndedSession {
+        session: kept.record.session.clone(),
+        ended_at,
+        reason,
+        by: Author::Server,
+        commit: batch.commit(),
+    };
+    stage_archive(&kept, &ended, batch);
+    let ended = Arc::new(ended);
+    Some(StagedEnd { ended })
+}
+
+/// Moves a record from the sessions to the archive, in the batch.
+pub fn stage_archive(kept: &Kept, ended: &EndedSession, batch: &mut Batch) {
+    let session = &kept.record.session;
+    let user = &session.identity.user_name;
+    batch.remove_session(session.id, user, kept.disk_last_access, kept.record.written);
+    batch.archive(ended);
 }
 
 pub(super) fn end_one(
@@ -97,6 +129,9 @@ pub(super) fn end_one(
     let Some(staged) = stage_end(end.id, end.reason, &end.cause.by, now, shared, batch) else {
         return answer(reply, Err(StoreError::NotLive(None)));
     };
+    if let Some(entry) = staged.entry(&end.cause, now) {
+        batch.audit(entry);
+    }
     Verdict::Write(Box::new(move |shared, durable| {
         // Fail closed: whether or not the disk has it, nobody gets in.
         let ended = staged.apply(shared);

@@ -1,8 +1,12 @@
 //! Many sessions end at once: a fence goes up, and what stands behind it leaves
 //! the table a few at a time.
 
+use std::sync::Arc;
+
 use super::{Verdict, answer};
-use crate::model::{Author, EndReason, Ends, Timestamp};
+use crate::model::{
+    AuditAction, AuditEntry, AuditObject, Author, Cause, EndReason, EndedSession, Ends, Timestamp,
+};
 use crate::store::StoreError;
 use crate::store::sled::disk::Batch;
 use crate::store::sled::fence::Fence;
@@ -21,12 +25,58 @@ pub struct Fenced {
     pub sessions: Vec<(Kept, EndReason, Timestamp)>,
 }
 
+impl Fenced {
+    /// One of its sessions, as the archive keeps it. The passing of time is the
+    /// server's, whoever put the fence up.
+    pub fn as_ended(&self, kept: &Kept, reason: EndReason, ended_at: Timestamp) -> EndedSession {
+        let by = match reason {
+            EndReason::Expired | EndReason::Idle => Author::Server,
+            _ => self.fence.by.clone(),
+        };
+        EndedSession {
+            session: kept.record.session.clone(),
+            ended_at,
+            reason,
+            by,
+            commit: self.fence.number,
+        }
+    }
+
+    /// All its sessions, as the archive keeps them.
+    pub fn ended(&self) -> impl Iterator<Item = EndedSession> {
+        let sessions = self.sessions.iter();
+        sessions.map(|(kept, reason, at)| self.as_ended(kept, *reason, *at))
+    }
+}
+
 impl From<Fence> for Fenced {
     /// A fence that nothing was found behind yet.
     fn from(fence: Fence) -> Self {
         let sessions = Vec::new();
         Self { fence, sessions }
     }
+}
+
+/// What the audit says of sessions that end together; nothing where none does.
+pub(super) fn entry_of(
+    ends: &Ends,
+    cause: &Cause,
+    at: Timestamp,
+    shared: &Shared,
+) -> Option<AuditEntry> {
+    let ids = shared.table.ids(&ends.subject).into_iter();
+    let ended = ids
+        .filter(|id| ends.keep != Some(*id) && shared.table.find(*id, at).is_some())
+        .count();
+    if ended == 0 {
+        return None;
+    }
+    let entry = AuditEntry::new(AuditAction::SessionsEnded, cause.clone(), at);
+    let entry = entry.because(ends.reason).counting(ended);
+    Some(match AuditObject::subject(&ends.subject) {
+        Some(object) => entry.on(object),
+        None => entry,
+    })
 }
 
 pub(super) fn end_all(
@@ -49,6 +99,9 @@ pub(super) fn end_all(
         keep: None,
         reason,
     }];
+    if let Some(entry) = entry_of(&ends[0], &cause, at, shared) {
+        batch.audit(entry);
+    }
     let fence = Fence {
         number: batch.commit(),
         ends,
@@ -63,15 +116,6 @@ pub(super) fn end_all(
     }))
 }
 
-/// Who ended a session for this reason, when a fence of `by` did not find it
-/// live: the passing of time is the server's.
-pub fn author_of(reason: EndReason, by: &Author) -> Author {
-    match reason {
-        EndReason::Expired | EndReason::Idle => Author::Server,
-        _ => by.clone(),
-    }
-}
-
 /// Puts a fence up in memory: from the first line on, no session below it is
 /// live; then they leave the table, a few at a time.
 pub fn put_up(fence: Fence, shared: &Shared) -> Fenced {
@@ -79,7 +123,8 @@ pub fn put_up(fence: Fence, shared: &Shared) -> Fenced {
         .ends
         .iter()
         .for_each(|ends| shared.table.add_fence(fence.number, ends));
-    let mut sessions = Vec::new();
+    let mut fenced = Fenced::from(fence);
+    let fence = fenced.fence.clone();
     for ends in &fence.ends {
         for id in shared.table.ids(&ends.subject) {
             let Some(kept) = shared.table.get(id) else {
@@ -90,11 +135,13 @@ pub fn put_up(fence: Fence, shared: &Shared) -> Fenced {
                 let until = session.token_until();
                 let lapsed = shared.table.lapsed(session, fence.at);
                 let (reason, at) = lapsed.unwrap_or((ends.reason, fence.at));
+                let ended = fenced.as_ended(&kept, reason, at);
+                shared.archive.file(Arc::new(ended));
                 shared.table.remove(id, fence.number, reason, until);
-                sessions.push((kept, reason, at));
+                fenced.sessions.push((kept, reason, at));
             }
         }
     }
     shared.table.remove_fence(fence.number);
-    Fenced { fence, sessions }
+    fenced
 }

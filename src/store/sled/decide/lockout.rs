@@ -2,7 +2,9 @@
 //! and whether it was looked at too early to count at all.
 
 use super::{Verdict, answer};
-use crate::model::{Attempt, NameKey, Outcome, Timestamp, UserLock, UserName};
+use crate::model::{
+    Attempt, AuditAction, AuditEntry, NameKey, Outcome, Timestamp, UserLock, UserName,
+};
 use crate::store::StoreError;
 use crate::store::sled::disk::Batch;
 use crate::store::sled::op::Reply;
@@ -29,6 +31,8 @@ pub(super) fn stage_failure(
 ) -> Option<std::time::Duration> {
     let rules = &shared.rules.lockout;
     let directory = shared.view.directory();
+    let entry = AuditEntry::refused(AuditAction::LoginFailed, attempt, &directory, now);
+    shared.audit.record(entry, batch);
     let user = attempt.user_name.as_ref();
     let is_known = user.is_some_and(|user| directory.user_named(user).is_some());
     let mut lockouts = shared.lockouts.lock();

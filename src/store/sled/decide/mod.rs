@@ -14,12 +14,13 @@ mod end;
 mod fence;
 mod limits;
 mod lockout;
+mod many;
 mod refresh;
 mod signed;
 mod write;
 
-pub use end::stage_archive;
-pub use fence::{Fenced, author_of};
+pub use end::{stage_archive, stage_lapsed};
+pub use fence::Fenced;
 pub use write::stage_write;
 
 use super::disk::Batch;
@@ -77,8 +78,12 @@ pub fn touched(op: &Op, shared: &Shared) -> Touched {
         Op::End(end, ..) => one(end.id),
         Op::Refresh(exchange, _) => one(exchange.refresh.id),
         Op::Write(id, _) => one(*id),
-        Op::PutMeta(..) | Op::Count(..) | Op::NoteUse(..) => Touched::default(),
-        Op::Change(..) | Op::EndAll(..) | Op::Sweep(..) | Op::MarkClock { .. } => alone(),
+        Op::PutMeta(..) | Op::Count(..) | Op::NoteUse(..) | Op::Note(..) => Touched::default(),
+        Op::EndSome(..)
+        | Op::Change(..)
+        | Op::EndAll(..)
+        | Op::Sweep(..)
+        | Op::MarkClock { .. } => alone(),
     }
 }
 
@@ -104,8 +109,25 @@ pub fn decide(op: Op, shared: &Shared, batch: &mut Batch) -> Verdict {
             }
             Verdict::Write(acknowledge(reply))
         }
-        Op::MarkClock { now, reset, reply } => {
+        Op::EndSome(some, now, reply) => many::end_some(&some, now, reply, shared, batch),
+        Op::Note(entry, reply) => {
+            // Nobody can fill the disk by failing to log in.
+            if entry.action.is_merged() && shared.pulse.full() {
+                return answer(reply, Err(StoreError::Full));
+            }
+            shared.audit.record(*entry, batch);
+            Verdict::Write(acknowledge(reply))
+        }
+        Op::MarkClock {
+            now,
+            reset,
+            entry,
+            reply,
+        } => {
             batch.set_mark(now, reset);
+            if let Some(entry) = entry {
+                shared.audit.record(*entry, batch);
+            }
             Verdict::Write(acknowledge(reply))
         }
     }

@@ -3,7 +3,7 @@
 use super::begin::RESERVE_MIN;
 use super::end::stage_end;
 use super::{Verdict, answer};
-use crate::model::{Author, EndReason, Version};
+use crate::model::{AuditAction, AuditEntry, AuditObject, Author, Cause, EndReason, Version};
 use crate::store::sled::disk::Batch;
 use crate::store::sled::op::{Exchange, Reply};
 use crate::store::sled::record::Kept;
@@ -99,6 +99,13 @@ fn reuse(
     let Some(staged) = staged else {
         return answer(reply, Err(StoreError::NotLive(None)));
     };
+    let cause = Cause {
+        by,
+        origin: wanted.origin.clone(),
+    };
+    let session = AuditObject::session(&staged.ended.session);
+    let entry = AuditEntry::new(AuditAction::RefreshReused, cause, wanted.now);
+    batch.audit(entry.on(session).because(reason));
     Verdict::Write(Box::new(move |shared, durable| {
         staged.apply(shared);
         let session = id.short();

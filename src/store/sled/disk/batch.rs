@@ -1,17 +1,22 @@
 //! One group: every change of every tree, the digests that go with them, and
 //! the head that says so.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Head;
 use crate::model::{
-    ApiKey, ApiKeyId, Device, DeviceName, Directory, EndedSession, NameKey, Role, RoleName,
-    SessionId, Timestamp, User, UserId, UserName,
+    ApiKey, ApiKeyId, AuditEntry, Device, DeviceName, Directory, EndedSession, NameKey, Role,
+    RoleName, SessionId, Timestamp, User, UserId, UserName,
 };
 use crate::store::sled::base::{self, Base};
 use crate::store::sled::fence::Fence;
 use crate::store::sled::record::Record;
 use crate::store::sled::{codec, digest, keys};
+
+/// Bits of an entry's number that say its place in the group: a group of a few
+/// hundred operations has a few thousand entries at most.
+const AUDIT_PLACE_BITS: u32 = 16;
 
 /// Changes that go to the disk together or not at all.
 #[derive(Debug)]
@@ -26,7 +31,12 @@ pub struct Batch {
     pub api_keys: sled::Batch,
     pub ended: sled::Batch,
     pub lockouts: sled::Batch,
+    pub audit: sled::Batch,
     pub meta: sled::Batch,
+    /// Audit entries of this group, for readers once it is durable.
+    pub audited: Vec<Arc<AuditEntry>>,
+    /// How many of them have their number from this group.
+    audit_places: u64,
     /// Which trees have changes, in the order of the fields above.
     pub touched: Touched,
     /// The directory, to be written to its second home as well.
@@ -41,6 +51,7 @@ pub struct Touched {
     pub directory: bool,
     pub ended: bool,
     pub lockouts: bool,
+    pub audit: bool,
 }
 
 impl Batch {
@@ -61,6 +72,9 @@ impl Batch {
             api_keys: sled::Batch::default(),
             ended: sled::Batch::default(),
             lockouts: sled::Batch::default(),
+            audit: sled::Batch::default(),
+            audited: Vec::new(),
+            audit_places: 0,
             meta: sled::Batch::default(),
             touched: Touched::default(),
             base: None,
@@ -183,10 +197,11 @@ impl Batch {
         self.touched.ended = true;
     }
 
-    /// Removes from the archive; the key is one that [`super::Disk::archive_surplus`] gave.
-    pub fn purge_archive(&mut self, key: &[u8]) {
-        self.head.stored.ended.remove(digest::hash(key));
-        self.ended.remove(key);
+    /// Removes from the archive what is there under this instant and id.
+    pub fn purge_archive(&mut self, ended_at: Timestamp, id: SessionId) {
+        let key = keys::instant_and_id(ended_at, id);
+        self.head.stored.ended.remove(digest::hash(&key));
+        self.ended.remove(key.as_slice());
         self.touched.ended = true;
     }
 
@@ -207,6 +222,34 @@ impl Batch {
         self.head.stored.lockouts.remove(old);
         self.lockouts.remove(&key.0);
         self.touched.lockouts = true;
+    }
+
+    /// Adds an entry to the audit; answers it with its number.
+    pub fn audit(&mut self, entry: AuditEntry) -> Arc<AuditEntry> {
+        let number = self.commit() << AUDIT_PLACE_BITS | self.audit_places;
+        self.audit_places += 1;
+        let entry = Arc::new(AuditEntry { number, ..entry });
+        let key = keys::audit(number);
+        self.head.stored.audit.add(digest::hash(&key));
+        self.audit_again(Arc::clone(&entry));
+        entry
+    }
+
+    /// Writes an entry that is in the audit once more, with another count.
+    pub fn audit_again(&mut self, entry: Arc<AuditEntry>) {
+        let key = keys::audit(entry.number);
+        self.audit
+            .insert(key.as_slice(), codec::encode_audit(&entry));
+        self.audited.push(entry);
+        self.touched.audit = true;
+    }
+
+    /// Removes an entry from the audit.
+    pub fn purge_audit(&mut self, number: u64) {
+        let key = keys::audit(number);
+        self.head.stored.audit.remove(digest::hash(&key));
+        self.audit.remove(key.as_slice());
+        self.touched.audit = true;
     }
 
     /// Writes a user.

@@ -55,6 +55,8 @@ pub struct Stored {
     pub ended: Digest,
     /// What the lockout's records come to.
     pub lockouts: Digest,
+    /// What the audit comes to.
+    pub audit: Digest,
 }
 
 impl Head {

@@ -12,8 +12,6 @@ pub use head::Stored;
 pub use sled_disk::SledDisk;
 pub use sled_disk::{Parts, Trees, as_io};
 
-use crate::model::Timestamp;
-
 /// Room on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
@@ -39,17 +37,4 @@ pub trait Disk: Send {
 
     /// How much room there is.
     fn room(&self) -> Room;
-
-    /// Keys of archive records that ended before `before`, and the oldest
-    /// beyond `ended_max`: at most `max` of them.
-    ///
-    /// # Errors
-    /// The archive can not be read.
-    fn archive_surplus(
-        &mut self,
-        head: &Head,
-        before: Timestamp,
-        ended_max: usize,
-        max: usize,
-    ) -> std::io::Result<Vec<Vec<u8>>>;
 }

@@ -9,10 +9,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sled::transaction::{ConflictableTransactionResult, TransactionError, TransactionalTree};
-use sled::{Db, IVec, Transactional, Tree};
+use sled::{Db, Transactional, Tree};
 
 use super::{Batch, Disk, Head, Room};
-use crate::model::Timestamp;
 use crate::store::sled::base::{Base, BaseFiles};
 use crate::store::sled::keys;
 use crate::store::sled::room::{self, Ballast};
@@ -52,6 +51,7 @@ pub struct Trees {
     pub api_keys: Tree,
     pub ended: Tree,
     pub lockouts: Tree,
+    pub audit: Tree,
     pub meta: Tree,
 }
 
@@ -75,6 +75,7 @@ impl Trees {
             api_keys: db.open_tree("api_keys")?,
             ended: db.open_tree("ended")?,
             lockouts: db.open_tree("lockouts")?,
+            audit: db.open_tree("audit")?,
             meta: db.open_tree("meta")?,
             db,
         })
@@ -100,6 +101,9 @@ impl Trees {
         }
         if touched.lockouts {
             parts.push((&self.lockouts, &batch.lockouts));
+        }
+        if touched.audit {
+            parts.push((&self.audit, &batch.audit));
         }
         let mut meta = batch.meta.clone();
         meta.insert(keys::HEAD, batch.head().encode());
@@ -239,6 +243,7 @@ impl Trees {
             api_keys: tree.clone(),
             ended: tree.clone(),
             lockouts: tree.clone(),
+            audit: tree.clone(),
             meta: tree,
             db,
         })
@@ -270,27 +275,6 @@ impl Disk for SledDisk {
 
     fn room(&self) -> Room {
         room::look(&self.dir)
-    }
-
-    fn archive_surplus(
-        &mut self,
-        head: &Head,
-        before: Timestamp,
-        ended_max: usize,
-        max: usize,
-    ) -> io::Result<Vec<Vec<u8>>> {
-        let held = usize::try_from(head.stored.ended.count).unwrap_or(usize::MAX);
-        let too_many = held.saturating_sub(ended_max);
-        let limit = keys::instant(before);
-        let mut keys = Vec::new();
-        for entry in self.trees.ended.iter().keys().take(max) {
-            let key: IVec = entry.map_err(as_io)?;
-            if keys.len() >= too_many && key.as_ref() >= limit.as_slice() {
-                break;
-            }
-            keys.push(key.to_vec());
-        }
-        Ok(keys)
     }
 }
 

@@ -9,13 +9,16 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::base::{self, Base, BaseFiles, FoundBases};
 use super::disk::{Batch, Disk, Head, SledDisk};
 use super::fence::Fence;
 use super::record::Records;
 use super::side::{Seen, Side};
-use crate::model::{ApiKeyId, Directory, EndReason, NameKey, SessionId, Timestamp, UserLock};
+use crate::model::{
+    ApiKeyId, AuditEntry, Directory, EndedSession, NameKey, SessionId, Timestamp, UserLock,
+};
 
 mod error;
 mod quarantine;
@@ -36,10 +39,12 @@ pub struct Loaded {
     pub clean: bool,
     /// All sessions, in the order of their ids.
     pub sessions: Records,
-    /// Why sessions ended whose tokens may still be shown.
-    pub reasons: Vec<(SessionId, EndReason, Timestamp)>,
     /// The lockout's records, with the hashes of their bytes.
     pub lockouts: Vec<(NameKey, UserLock, u64)>,
+    /// The archive, in the order of the endings.
+    pub ended: Vec<Arc<EndedSession>>,
+    /// The audit, in the order of commits.
+    pub audit: Vec<Arc<AuditEntry>>,
     /// Users, devices and roles.
     pub directory: Directory,
     /// Endings whose records were not all moved yet.
@@ -202,8 +207,9 @@ impl Opening {
             installation: head.installation.to_string(),
             head,
             sessions: contents.sessions,
-            reasons: contents.reasons,
             lockouts: contents.lockouts,
+            ended: contents.ended,
+            audit: contents.audit,
             directory: contents.directory,
             fences: contents.fences,
             meta: contents.meta,
@@ -313,8 +319,9 @@ impl Opening {
             // There are no sessions whose accesses could be missing.
             clean: true,
             sessions: Records::default(),
-            reasons: Vec::new(),
             lockouts: Vec::new(),
+            ended: Vec::new(),
+            audit: Vec::new(),
             directory,
             fences: Vec::new(),
             meta,

@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::model::{
-    ApiKeyId, DeviceName, Directory, EndReason, NameKey, RoleName, SessionId, Timestamp, UserId,
-    UserLock,
+    ApiKeyId, AuditEntry, DeviceName, Directory, EndedSession, NameKey, RoleName, SessionId,
+    UserId, UserLock,
 };
 use crate::store::sled::base;
 use crate::store::sled::codec::{self, CodecError, Names};
@@ -28,10 +28,12 @@ pub struct Contents {
     pub head: Option<Head>,
     /// All sessions, in the order of their ids.
     pub sessions: Records,
-    /// Why sessions ended, and until when that is of use.
-    pub reasons: Vec<(SessionId, EndReason, Timestamp)>,
     /// The lockout's records, with the hashes of their bytes.
     pub lockouts: Vec<(NameKey, UserLock, u64)>,
+    /// The archive, in the order of the endings.
+    pub ended: Vec<Arc<EndedSession>>,
+    /// The audit, in the order of commits.
+    pub audit: Vec<Arc<AuditEntry>>,
     /// Users, devices, roles.
     pub directory: Directory,
     /// Fences.
@@ -50,6 +52,7 @@ struct Found {
     by_last_access: Digest,
     by_user: Digest,
     ended: Digest,
+    audit: Digest,
     lockouts: Digest,
     meta: Digest,
     directory: u64,
@@ -88,6 +91,7 @@ impl Contents {
             by_user,
             ended,
             lockouts,
+            audit,
             meta,
             directory,
             ..
@@ -98,6 +102,7 @@ impl Contents {
             ("by_user", by_user, self.found.by_user),
             ("ended", ended, self.found.ended),
             ("lockouts", lockouts, self.found.lockouts),
+            ("audit", audit, self.found.audit),
             ("meta", meta, self.found.meta),
         ];
         for (tree, written, found) in pairs {
@@ -162,16 +167,18 @@ fn records(trees: &Trees) -> Result<Contents, Unreadable> {
     let meta = meta(trees, &mut names)?;
     found.meta = meta.digest;
     let sessions = sessions(trees, &mut names, &mut found.sessions)?;
-    let reasons = reasons(trees, &mut names, &mut found.ended)?;
     let lockouts = lockouts(trees, &mut found.lockouts)?;
+    let ended = ended(trees, &mut names, &mut found.ended)?;
+    let audit = audit(trees, &mut names, &mut found.audit)?;
     let held_user = meta.head.as_ref().is_some_and(|head| head.stored.held_user);
     let directory = directory(trees, held_user)?;
     found.directory = base::directory_digest(&directory);
     Ok(Contents {
         head: meta.head,
         sessions,
-        reasons,
         lockouts,
+        ended,
+        audit,
         directory,
         fences: meta.fences,
         meta: meta.values,
@@ -246,21 +253,21 @@ fn sessions(trees: &Trees, names: &mut Names, found: &mut Digest) -> Result<Reco
     Ok(sessions)
 }
 
-fn reasons(
+fn ended(
     trees: &Trees,
     names: &mut Names,
     found: &mut Digest,
-) -> Result<Vec<(SessionId, EndReason, Timestamp)>, Unreadable> {
-    let mut reasons = Vec::new();
+) -> Result<Vec<Arc<EndedSession>>, Unreadable> {
+    let mut all = Vec::new();
     for entry in &trees.ended {
         let (key, value) = entry?;
         let (ended_at, id) = keys::parse_instant_and_id(&key)
             .ok_or_else(|| Unreadable::Damaged("an archive key is none".to_owned()))?;
         let ended = codec::decode_ended(ended_at, id, &value, names)?;
         found.add(digest::hash(&key));
-        reasons.push((id, ended.reason, ended.session.token_until()));
+        all.push(Arc::new(ended));
     }
-    Ok(reasons)
+    Ok(all)
 }
 
 fn lockouts(
@@ -277,6 +284,22 @@ fn lockouts(
         lockouts.push((key, codec::decode_lock(&value)?, hash));
     }
     Ok(lockouts)
+}
+
+fn audit(
+    trees: &Trees,
+    names: &mut Names,
+    found: &mut Digest,
+) -> Result<Vec<Arc<AuditEntry>>, Unreadable> {
+    let mut all = Vec::new();
+    for entry in &trees.audit {
+        let (key, value) = entry?;
+        let number = keys::parse_audit(&key)
+            .ok_or_else(|| Unreadable::Damaged("an audit key is none".to_owned()))?;
+        found.add(digest::hash(&key));
+        all.push(Arc::new(codec::decode_audit(number, &value, names)?));
+    }
+    Ok(all)
 }
 
 fn directory(trees: &Trees, held_user: bool) -> Result<Directory, Unreadable> {

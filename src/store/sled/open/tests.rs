@@ -6,7 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::model::{
     Actor, AuthenticationType, DirectoryChange, Identity, Mode, Precondition, RoleInput, RoleName,
-    Session, UserName, Version,
+    Session, SessionId, UserName, Version,
 };
 use crate::store::sled::disk::Trees;
 use crate::store::sled::record::Record;

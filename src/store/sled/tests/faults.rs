@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use super::*;
-use crate::store::sled::disk::{Batch, Head, Room, SledDisk};
+use crate::store::sled::disk::{Batch, Room, SledDisk};
 use crate::store::sled::verify;
 
 /// How a call goes wrong.
@@ -54,16 +54,6 @@ impl Disk for Faulty {
 
     fn room(&self) -> Room {
         self.disk.room()
-    }
-
-    fn archive_surplus(
-        &mut self,
-        head: &Head,
-        before: Timestamp,
-        ended_max: usize,
-        max: usize,
-    ) -> io::Result<Vec<Vec<u8>>> {
-        self.disk.archive_surplus(head, before, ended_max, max)
     }
 }
 
@@ -262,16 +252,6 @@ impl Disk for Hanging {
 
     fn room(&self) -> Room {
         self.disk.room()
-    }
-
-    fn archive_surplus(
-        &mut self,
-        head: &Head,
-        before: Timestamp,
-        ended_max: usize,
-        max: usize,
-    ) -> io::Result<Vec<Vec<u8>>> {
-        self.disk.archive_surplus(head, before, ended_max, max)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::store::sled::disk::{Batch, Head, Room, SledDisk};
+use crate::store::sled::disk::{Batch, Room, SledDisk};
 use crate::store::sled::verify;
 
 /// A disk that says it is full when the test wants it to.
@@ -29,16 +29,6 @@ impl Disk for Filling {
     fn room(&self) -> Room {
         let low = self.low.load(Ordering::SeqCst);
         Room { free: 1, low }
-    }
-
-    fn archive_surplus(
-        &mut self,
-        head: &Head,
-        before: Timestamp,
-        ended_max: usize,
-        max: usize,
-    ) -> io::Result<Vec<Vec<u8>>> {
-        self.disk.archive_surplus(head, before, ended_max, max)
     }
 }
 

@@ -9,12 +9,11 @@ use proptest::prelude::*;
 
 use super::NOW;
 use super::faults::{Fault, Faulty};
-use crate::model::Timestamp;
 use crate::store::conformance::history::{self, history};
 use crate::store::conformance::on_store;
 use crate::store::conformance::twins::{self, Likeness, assert_same};
 use crate::store::memory::MemoryStore;
-use crate::store::sled::disk::{Batch, Disk, Head, Room, SledDisk};
+use crate::store::sled::disk::{Batch, Disk, Room, SledDisk};
 use crate::store::sled::{SledStore, verify};
 use crate::store::{Rules, Store};
 
@@ -62,16 +61,6 @@ impl Disk for Gated {
 
     fn room(&self) -> Room {
         self.disk.room()
-    }
-
-    fn archive_surplus(
-        &mut self,
-        head: &Head,
-        before: Timestamp,
-        ended_max: usize,
-        max: usize,
-    ) -> std::io::Result<Vec<Vec<u8>>> {
-        self.disk.archive_surplus(head, before, ended_max, max)
     }
 }
 

@@ -1,0 +1,154 @@
+//! The audit in memory, and how an entry gets into a group. On the disk an
+//! entry is in the same group as what it tells of; readers see it when the
+//! group is durable, before anybody has its answer.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::disk::Batch;
+use super::history::{Filed, History};
+use crate::model::{AuditEntry, Repeats, Timestamp};
+use crate::ndata::{AuditMember, Query, Selected};
+use crate::store::{Rules, StoreError};
+
+impl Filed for AuditEntry {
+    type Key = u64;
+
+    fn key(&self) -> u64 {
+        self.number
+    }
+}
+
+/// All audit entries that are kept.
+#[derive(Debug, Default)]
+pub struct Audit {
+    entries: History<AuditEntry>,
+    /// Failed logins that are counted together.
+    repeats: Mutex<Repeats>,
+}
+
+impl Audit {
+    /// Puts an entry into a group, or counts it in an earlier one.
+    pub fn record(&self, mut entry: AuditEntry, batch: &mut Batch) {
+        if !entry.action.is_merged() {
+            batch.audit(entry);
+            return;
+        }
+        let mut repeats = self.repeats.lock();
+        match repeats.again(&mut entry, true) {
+            Some(counted) => batch.audit_again(counted),
+            None => repeats.remember(&batch.audit(entry)),
+        }
+    }
+
+    /// Counts a repeat without the disk, which follows with the next sweep;
+    /// `false` if there is nothing yet that it would repeat.
+    pub fn count(&self, entry: &AuditEntry) -> bool {
+        let counted = self.repeats.lock().again(&mut entry.clone(), false);
+        let known = counted.is_some();
+        if let Some(entry) = counted {
+            self.show(entry);
+        }
+        known
+    }
+
+    /// Puts entries into a group that count more than the disk has.
+    pub fn stage_counted(&self, batch: &mut Batch) -> bool {
+        let unwritten = self.repeats.lock().take_unwritten();
+        let any = !unwritten.is_empty();
+        for entry in unwritten {
+            batch.audit_again(entry);
+        }
+        any
+    }
+
+    /// Shows an entry to readers, in place of one with the same number.
+    pub fn show(&self, entry: Arc<AuditEntry>) {
+        self.entries.put(entry);
+    }
+
+    /// Whether an entry is there.
+    pub fn keeps(&self, number: u64) -> bool {
+        self.entries.contains(number)
+    }
+
+    /// Lets an entry go. Nothing is counted in it from here on: an entry that
+    /// is not on the disk must not be written again.
+    pub fn forget(&self, number: u64) {
+        self.repeats.lock().forget(number);
+        self.entries.remove(number);
+    }
+
+    /// Entries within the retention at `now`. Takes as long as it takes.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when others are at work already.
+    pub fn page(
+        &self,
+        query: &Query<AuditMember>,
+        rules: &Rules,
+        now: Timestamp,
+    ) -> Result<Selected<Arc<AuditEntry>>, StoreError> {
+        let before = now.minus(rules.audit_retention);
+        self.entries.page(query, AuditMember::Number, |all| {
+            let too_old = all.iter().take_while(|entry| entry.at < before).count();
+            all.without_first(too_old)
+        })
+    }
+
+    /// Numbers of at most `max` entries that are too old or too many. Of too
+    /// many, failed logins go first as long as they are more than half of what
+    /// may be kept: who fails a million times can not wash away what was done.
+    pub fn surplus(&self, rules: &Rules, now: Timestamp, max: usize) -> Vec<u64> {
+        let all = self.entries.snapshot();
+        let before = now.minus(rules.audit_retention);
+        let too_old = all.iter().take_while(|entry| entry.at < before).count();
+        let too_many = all.len().saturating_sub(rules.audit_max).max(too_old) - too_old;
+        let mut surplus: Vec<u64> = all.iter().take(too_old).map(|entry| entry.number).collect();
+        if too_many > 0 {
+            let left = || all.iter().skip(too_old);
+            let failures = || left().filter(|entry| entry.action.is_merged());
+            let excess = failures()
+                .count()
+                .saturating_sub(rules.audit_max / 2)
+                .min(too_many);
+            surplus.extend(failures().take(excess).map(|entry| entry.number));
+            let gone: std::collections::HashSet<u64> = surplus.iter().copied().collect();
+            let oldest = left().filter(|entry| !gone.contains(&entry.number));
+            surplus.extend(oldest.take(too_many - excess).map(|entry| entry.number));
+        }
+        surplus.truncate(max);
+        surplus
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AuditAction, Cause};
+
+    #[test]
+    fn failed_logins_do_not_wash_away_what_was_done() {
+        let audit = Audit::default();
+        let at = Timestamp::from_millis(1_000);
+        for number in 0..30 {
+            let action = if number < 6 {
+                AuditAction::Created
+            } else {
+                AuditAction::LoginFailed
+            };
+            let entry = AuditEntry::new(action, Cause::server(), at);
+            audit.show(Arc::new(AuditEntry { number, ..entry }));
+        }
+        let rules = Rules {
+            audit_max: 12,
+            ..Rules::default()
+        };
+        // Half of 12 are failures at most, and all that was done is left.
+        assert_eq!(audit.surplus(&rules, at, 100), (6..24).collect::<Vec<_>>());
+        assert_eq!(audit.surplus(&rules, at, 4), (6..10).collect::<Vec<_>>());
+        let aged = at.plus(rules.audit_retention + std::time::Duration::from_millis(1));
+        assert_eq!(audit.surplus(&rules, aged, 100).len(), 30);
+    }
+}
