@@ -33,6 +33,8 @@ fn ended_sessions_say_when_why_and_by_whom_also_after_a_kill() {
     let last = server
         .get(&format!("/sessions/{}", out.id), &owner.token)
         .json();
+    // The one before it ended in an earlier millisecond.
+    std::thread::sleep(std::time::Duration::from_millis(5));
     assert_eq!(server.delete("/api/auth", &out.token).status, 204);
     let fenced = server.log_in("1", "P01");
     disable_cashier(&server, &owner.token);

@@ -22,7 +22,7 @@ use crate::ndata::{Direction, Query, SessionMember};
 use crate::store::{Checked, Rules, Scope};
 use counted_set::CountedSet;
 use dirty::Dirty;
-use entry::{Copied, Entry};
+use entry::{Copied, Entry, Standing};
 use fences::{Fences, Raised};
 use marks::Marks;
 use names::{NameId, Names};
@@ -316,8 +316,8 @@ impl Table {
         Some(look(Slot::new(place, hash.shard()), entry))
     }
 
-    /// As [`Table::with`], first at the place where the session may be. What
-    /// has left its place never lives again under its id.
+    /// As [`Table::with`], first at the place where the session may be. There
+    /// may be what is left of a session that has gone.
     fn with_near<R>(
         &self,
         id: SessionId,
@@ -326,7 +326,9 @@ impl Table {
     ) -> Option<R> {
         if let Some(slot) = place.map(Slot) {
             let shard = self.shards[slot.shard()].read();
-            if let Some(entry) = shard.get(slot.place()).filter(|entry| entry.id == id) {
+            let entry = shard.get(slot.place()).filter(|entry| entry.id == id);
+            let is_gone = |entry: &Entry| entry.state.lock().standing == Standing::Gone;
+            if let Some(entry) = entry.filter(|entry| !is_gone(entry)) {
                 return Some(look(slot, entry));
             }
         }
