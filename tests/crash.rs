@@ -21,8 +21,12 @@ mod closed;
 mod ground;
 #[path = "crash/history.rs"]
 mod history;
+#[path = "crash/office.rs"]
+mod office;
 #[path = "crash/process.rs"]
 mod process;
+#[path = "crash/records.rs"]
+mod records;
 #[path = "crash/rounds.rs"]
 mod rounds;
 mod support;
@@ -30,6 +34,8 @@ mod support;
 mod traffic;
 #[path = "crash/verdict.rs"]
 mod verdict;
+#[path = "crash/wipes.rs"]
+mod wipes;
 
 use std::process::ExitCode;
 

@@ -50,6 +50,11 @@ impl Client {
         }
     }
 
+    /// `address:port` of the server.
+    pub(crate) fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
     /// One call; `None` when no whole answer came.
     pub(crate) fn call(
         &self,
@@ -58,10 +63,22 @@ impl Client {
         token: Option<&str>,
         body: &Value,
     ) -> Option<Answer> {
+        let bearer = token.map(|token| ("Authorization".to_owned(), format!("Bearer {token}")));
+        self.send(method, path, bearer.as_slice(), body)
+    }
+
+    /// One call with headers; `None` when no whole answer came.
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(String, String)],
+        body: &Value,
+    ) -> Option<Answer> {
         let uri = format!("{}{path}", self.base);
         let mut request = ureq::http::Request::builder().method(method).uri(uri);
-        if let Some(token) = token {
-            request = request.header("Authorization", format!("Bearer {token}"));
+        for (name, value) in headers {
+            request = request.header(name, value);
         }
         let answer = if body.is_null() {
             self.agent.run(request.body(()).expect("a good request"))
@@ -86,7 +103,12 @@ impl Client {
 
     /// `POST /api/auth`, as a user of the test shop.
     pub(crate) fn log_in(&self, user: &str, device: &str) -> Option<Answer> {
-        let body = json!({"userName": user, "password": "pass", "deviceName": device});
+        self.log_in_with(user, "pass", device)
+    }
+
+    /// `POST /api/auth` with a password.
+    pub(crate) fn log_in_with(&self, user: &str, password: &str, device: &str) -> Option<Answer> {
+        let body = json!({"userName": user, "password": password, "deviceName": device});
         self.call("POST", "/api/auth", None, &body)
     }
 

@@ -8,6 +8,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Instant;
 
+use super::records::Record;
+use super::wipes::{Scope, Wiped, Wipes};
+
 /// A device of the test shop, and who logs in there.
 pub(crate) struct Device {
     /// Its name.
@@ -84,6 +87,10 @@ pub(crate) struct Entry {
     pub(crate) id: String,
     /// Index into [`DEVICES`].
     pub(crate) device: usize,
+    /// Whose it is.
+    pub(crate) user: String,
+    /// The password it was opened with, when that one changes.
+    pub(crate) password: Option<u64>,
     /// The newest bearer token.
     pub(crate) token: String,
     /// The newest refresh token.
@@ -102,10 +109,32 @@ pub(crate) struct Entry {
     answered: u64,
 }
 
-/// A login on a sale device, answered or not.
+/// Who logs in, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Who {
+    /// Index into [`DEVICES`].
+    pub(crate) device: usize,
+    /// The user's name.
+    pub(crate) user: String,
+    /// The password, when it is one that changes.
+    pub(crate) password: Option<u64>,
+}
+
+impl Who {
+    /// The one who always logs in on this device.
+    pub(crate) fn of_device(device: usize) -> Self {
+        Self {
+            device,
+            user: DEVICES[device].user.to_owned(),
+            password: None,
+        }
+    }
+}
+
+/// A login, answered or not.
 #[derive(Debug)]
 struct Login {
-    device: usize,
+    who: Who,
     asked: u64,
     answered: Option<u64>,
 }
@@ -137,8 +166,11 @@ pub(crate) struct History {
     pub(crate) violations: Vec<Violation>,
     /// What `LINK`'s description is, and what it was last asked to be.
     pub(crate) described: (u64, u64),
+    /// Users and API keys.
+    pub(crate) records: Vec<Record>,
     by_id: HashMap<String, usize>,
     logins: Vec<Login>,
+    wipes: Wipes,
     tick: u64,
 }
 
@@ -146,17 +178,18 @@ pub(crate) struct History {
 pub(crate) struct LoginAsked(usize);
 
 impl History {
-    fn tick(&mut self) -> u64 {
+    /// The next number: an instant, or a text that nobody typed before.
+    pub(crate) fn tick(&mut self) -> u64 {
         self.tick += 1;
         self.tick
     }
 
     /// A login is asked for.
-    pub(crate) fn ask_login(&mut self, device: usize) -> LoginAsked {
+    pub(crate) fn ask_login(&mut self, who: Who) -> LoginAsked {
         let asked = self.tick();
         self.unanswered += 1;
         self.logins.push(Login {
-            device,
+            who,
             asked,
             answered: None,
         });
@@ -176,7 +209,9 @@ impl History {
         login.answered = Some(answered);
         let entry = Entry {
             id: id.clone(),
-            device: login.device,
+            device: login.who.device,
+            user: login.who.user.clone(),
+            password: login.who.password,
             token,
             refresh,
             refreshes: 0,
@@ -242,7 +277,7 @@ impl History {
         for login in self
             .logins
             .iter()
-            .filter(|login| login.device == entry.device)
+            .filter(|login| login.who.device == entry.device)
         {
             if login.asked == entry.asked {
                 continue;
@@ -260,6 +295,39 @@ impl History {
         }
     }
 
+    /// A request is sent that ends many sessions.
+    pub(crate) fn ask_wipe(&mut self, scope: Scope) -> usize {
+        let asked = self.tick();
+        self.wipes.ask(scope, asked)
+    }
+
+    /// It was done, or refused.
+    pub(crate) fn wiped(&mut self, number: usize, done: bool) {
+        if done {
+            let answered = self.tick();
+            self.wipes.done(number, answered);
+        } else {
+            self.wipes.refused(number);
+        }
+    }
+
+    /// Whether such a request has ended a session.
+    pub(crate) fn is_wiped(&self, entry: &Entry) -> Wiped {
+        let by_request = self.wipes.bear(entry, entry.asked, entry.answered);
+        let user = self.records.iter().find(|record| record.name == entry.user);
+        // A login may overlap a change of its password; then either it is
+        // refused or the change ends it.
+        let stands = |record: &Record| {
+            let now = record.sure();
+            now.is_some_and(|now| now.is_active && Some(now.password) == entry.password)
+        };
+        if user.is_none_or(stands) {
+            by_request
+        } else {
+            Wiped::Surely
+        }
+    }
+
     /// Takes what was found after a restart as what is: every doubt is over.
     pub(crate) fn settle(&mut self, is_live: impl Fn(&str) -> bool) {
         for entry in &mut self.sessions {
@@ -267,5 +335,9 @@ impl History {
             entry.dying = false;
         }
         self.logins.clear();
+        self.wipes.clear();
+        for record in &mut self.records {
+            record.settle();
+        }
     }
 }

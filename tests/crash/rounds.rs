@@ -14,7 +14,7 @@ use super::ground::Ground;
 use super::history::{History, Promise, Violation};
 use super::process::Process;
 use super::support;
-use super::{traffic, verdict};
+use super::{office, traffic, verdict};
 
 /// A database lives this many rounds, so that later ones start from what
 /// earlier ones left.
@@ -227,6 +227,8 @@ impl Bench {
         self.clear();
         self.databases += 1;
         self.history = History::default();
+        let records = (0..traffic::WORKERS).flat_map(office::records_of);
+        self.history.records = records.collect();
         std::fs::create_dir_all(self.home()).expect("a folder on the ground");
         let file = std::env::temp_dir().join(format!("tillgate-shop-{}.json", std::process::id()));
         std::fs::write(&file, support::SHOP).expect("the shop is written");

@@ -7,11 +7,14 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::client::{Answer, Client};
-use super::history::{DEVICES, History, Promise};
+use super::history::{DEVICES, History, Promise, Who};
+use super::wipes::Scope;
 
 /// Clients that change things, and clients that only look.
-const WORKERS: usize = 4;
-const READERS: usize = 2;
+pub(crate) const WORKERS: usize = 8;
+const READERS: usize = 3;
+/// Sessions that one request by filter names.
+const NAMED_MAX: usize = 4;
 /// A worker picks among this many of the newest sessions.
 const RECENT_SESSIONS: usize = 64;
 
@@ -26,7 +29,7 @@ pub(crate) fn run(address: &str, owner: &str, history: &Mutex<History>, stop: &A
                     history,
                 };
                 while !stop.load(Ordering::Relaxed) {
-                    one.work(worker == 0);
+                    one.work(worker);
                 }
             });
         }
@@ -46,42 +49,52 @@ pub(crate) fn run(address: &str, owner: &str, history: &Mutex<History>, stop: &A
 }
 
 /// One client.
-struct One<'a> {
-    client: Client,
+pub(crate) struct One<'a> {
+    pub(crate) client: Client,
     /// A bearer token that lives through the whole round.
-    owner: &'a str,
-    history: &'a Mutex<History>,
+    pub(crate) owner: &'a str,
+    pub(crate) history: &'a Mutex<History>,
 }
 
 impl One<'_> {
     /// One step. Only one worker writes descriptions, so that their order is
     /// known.
-    fn work(&self, may_describe: bool) {
+    fn work(&self, worker: usize) {
         match rand::random_range(0..100) {
-            0..=34 => self.log_in(),
-            35..=59 => self.access(),
-            60..=71 => self.refresh(),
-            72..=85 => self.end(),
-            86..=94 => self.log_out(),
-            _ if may_describe => self.describe(),
+            0..=29 => self.log_in(),
+            30..=51 => self.access(),
+            52..=62 => self.refresh(),
+            63..=72 => self.end(),
+            73..=79 => self.log_out(),
+            80..=81 => self.end_named(),
+            82 => self.end_all_on_a_device(),
+            83..=94 => self.do_paperwork(worker),
+            _ if worker == 0 => self.describe(),
             _ => self.look(),
         }
     }
 
     fn log_in(&self) {
+        let on_a_device = || Who::of_device(rand::random_range(0..DEVICES.len()));
+        let person = rand::random_ratio(1, 4).then(|| self.somebody()).flatten();
         log_in(
             &self.client,
             self.history,
-            rand::random_range(0..DEVICES.len()),
+            &person.unwrap_or_else(on_a_device),
         );
     }
 
-    /// Somebody who only looks: reads a session, or tries its token.
+    /// Somebody who only looks: tries a session's token, or reads it, or a
+    /// record of the office.
     fn look(&self) {
-        if rand::random() {
-            self.access();
-            return;
+        match rand::random_range(0..5) {
+            0..=1 => self.access(),
+            2..=3 => self.read_session(),
+            _ => self.read_record(),
         }
+    }
+
+    fn read_session(&self) {
         let Some((place, was_dead)) = self.pick() else {
             return;
         };
@@ -200,6 +213,59 @@ impl One<'_> {
         }
     }
 
+    /// Somebody ends a few sessions by a filter that names them.
+    fn end_named(&self) {
+        let places: Vec<usize> = (0..NAMED_MAX)
+            .filter_map(|_| Some(self.pick()?.0))
+            .collect();
+        let ids: Vec<String> = {
+            let mut history = self.history.lock();
+            let named = places.iter().map(|place| {
+                history.sessions[*place].dying = true;
+                history.sessions[*place].id.clone()
+            });
+            named.collect()
+        };
+        if ids.is_empty() {
+            return;
+        }
+        let path = format!("/sessions?sessionId=in:{}", ids.join(","));
+        let answer = self.end_by_filter(&path);
+        if answer.is_some_and(|answer| answer.status == 200) {
+            let mut history = self.history.lock();
+            history.acknowledged += 1;
+            for place in places {
+                history.sessions[place].dead = true;
+            }
+        }
+    }
+
+    /// Somebody ends all sessions of a device, but for those of the owner.
+    fn end_all_on_a_device(&self) {
+        let device = rand::random_range(0..DEVICES.len() - 1);
+        let wipe = self.history.lock().ask_wipe(Scope::Device(device));
+        let path = format!("/sessions?deviceName={}", DEVICES[device].name);
+        let Some(answer) = self.end_by_filter(&path) else {
+            return;
+        };
+        let mut history = self.history.lock();
+        if answer.status == 200 {
+            history.acknowledged += 1;
+            history.wiped(wipe, true);
+        }
+    }
+
+    fn end_by_filter(&self, path: &str) -> Option<Answer> {
+        let answer = self
+            .client
+            .call("DELETE", path, Some(self.owner), &Value::Null)?;
+        if ![200, 503].contains(&answer.status) {
+            let what = format!("DELETE {path} answers {answer:?}");
+            self.history.lock().broken(Promise::Lost, what);
+        }
+        self.owner_is_known(&answer).then_some(answer)
+    }
+
     /// What people typed must survive as well.
     fn describe(&self) {
         let next = {
@@ -228,10 +294,14 @@ impl One<'_> {
     }
 }
 
-/// A login on this device; the place of its session when it was answered.
-pub(crate) fn log_in(client: &Client, history: &Mutex<History>, device: usize) -> Option<usize> {
-    let asked = history.lock().ask_login(device);
-    let answer = client.log_in(DEVICES[device].user, DEVICES[device].name)?;
+/// A login; the place of its session when it was answered with one.
+pub(crate) fn log_in(client: &Client, history: &Mutex<History>, who: &Who) -> Option<usize> {
+    let password = match who.password {
+        Some(number) => format!("pass-{number}"),
+        None => "pass".to_owned(),
+    };
+    let asked = history.lock().ask_login(who.clone());
+    let answer = client.log_in_with(&who.user, &password, DEVICES[who.device].name)?;
     if answer.status != 200 {
         return None;
     }

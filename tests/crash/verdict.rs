@@ -1,4 +1,22 @@
 //! Holds a restarted server against what the clients know.
+//!
+//! The rules. "After" means asked for after the answer to the other had come;
+//! what has no answer, or a 503, may have happened or not.
+//!
+//! 1. A session whose login was answered lives, unless something that may have
+//!    ended it was asked for.
+//! 2. A session that was ended, or answered 401 or 404 to anybody, is dead: not
+//!    listed, 404 by its id, 401 by its token, and its ending is in the archive.
+//! 3. A sale device has one session. Who was there before is dead when a later
+//!    login was answered, and alive when no later login has left its session.
+//! 4. A session is dead when its user's password, activity or existence changed
+//!    after its login, or when that is no longer the password it was opened with.
+//! 5. `_v` never goes back, and no two states of a session have the same.
+//! 6. The last refresh token that was handed out is good; so is the one before,
+//!    if the answer to its refresh did not come.
+//! 7. A user or API key is as it was last acknowledged or seen, or as it was
+//!    asked to be since. Its password or secret opens, an earlier one does not.
+//! 8. The server starts, and indexes, records and digests on its disk agree.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,7 +27,8 @@ use serde_json::Value;
 
 use super::client::{Answer, Client};
 use super::history::{DEVICES, History, Promise, Replaced};
-use super::traffic;
+use super::wipes::Wiped;
+use super::{office, traffic};
 
 /// Sessions of each kind whose tokens are tried one by one; the listing covers
 /// the others.
@@ -43,14 +62,23 @@ pub(crate) fn look(address: &str, history: &Mutex<History>) {
             .broken(Promise::Lost, "the sessions can not be listed".to_owned());
         return;
     };
-    let mut history = history.lock();
-    compare(&mut history, &rows);
-    tills(&mut history, &rows);
-    description(&mut history, &client, &owner);
-    history.settle(|id| rows.contains_key(id));
-    try_the_dead(&mut history, &client, &owner);
-    try_the_living(&mut history, &client);
-    try_the_refreshed(&mut history, &client);
+    {
+        let mut history = history.lock();
+        office::look(&mut history, &client, &owner);
+        compare(&mut history, &rows);
+        tills(&mut history, &rows);
+        description(&mut history, &client, &owner);
+    }
+    let records = history.lock().records.clone();
+    {
+        let mut history = history.lock();
+        history.settle(|id| rows.contains_key(id));
+        try_the_dead(&mut history, &client, &owner);
+        look_into_the_archive(&mut history, &client, &owner);
+        try_the_living(&mut history, &client);
+        try_the_refreshed(&mut history, &client);
+    }
+    office::try_records(&records, history, &client, &owner);
 }
 
 /// A token of an owner in the back office, who disturbs no till.
@@ -91,11 +119,13 @@ fn compare(history: &mut History, rows: &HashMap<String, Row>) {
         let entry = &history.sessions[place];
         let replaced = history.replaced(entry);
         let (id, device) = (entry.id.clone(), DEVICES[entry.device].name);
-        let must_be_dead = entry.dead || replaced == Replaced::Surely;
-        let may_be_dead = entry.dying || replaced != Replaced::No;
+        let wiped = history.is_wiped(entry);
+        let must_be_dead = entry.dead || replaced == Replaced::Surely || wiped == Wiped::Surely;
+        let may_be_dead = entry.dying || replaced != Replaced::No || wiped != Wiped::No;
         match rows.get(&id) {
             Some(_) if must_be_dead => {
-                let what = format!("{id} on {device} lives: dead {}, {replaced:?}", entry.dead);
+                let dead = entry.dead;
+                let what = format!("{id} on {device} lives: dead {dead}, {replaced:?}, {wiped:?}");
                 history.broken(Promise::Returned, what);
             }
             None if !must_be_dead && !may_be_dead => {
@@ -105,6 +135,7 @@ fn compare(history: &mut History, rows: &HashMap<String, Row>) {
             // one atomic step.
             None if !entry.dead
                 && !entry.dying
+                && wiped == Wiped::No
                 && replaced == Replaced::Unanswered
                 && !rows.values().any(|row| row.device == device) =>
             {
@@ -186,6 +217,27 @@ fn try_the_dead(history: &mut History, client: &Client, owner: &str) {
             let what = format!("{} is ended but answers {by_token:?}, {by_id:?}", entry.id);
             history.broken(Promise::Returned, what);
         }
+    }
+}
+
+/// What was opened and is no longer live has left a record of its ending.
+fn look_into_the_archive(history: &mut History, client: &Client, owner: &str) {
+    let dead = newest(history, |entry| entry.dead);
+    let ids: Vec<&str> = dead
+        .iter()
+        .map(|place| history.sessions[*place].id.as_str())
+        .collect();
+    if ids.is_empty() {
+        return;
+    }
+    let path = format!("/sessions/ended?$count=true&sessionId=in:{}", ids.join(","));
+    let answer = client.get(&path, owner);
+    let found = answer
+        .as_ref()
+        .and_then(|answer| answer.body["totalCount"].as_u64());
+    if found != Some(ids.len() as u64) {
+        let what = format!("{} ended sessions, in the archive: {answer:?}", ids.len());
+        history.broken(Promise::Lost, what);
     }
 }
 

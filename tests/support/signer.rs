@@ -61,9 +61,20 @@ impl Signer {
         target: &str,
         body: &str,
     ) -> Vec<(String, String)> {
+        self.headers_at(&server.address, method, target, body)
+    }
+
+    /// The same for a server on this address.
+    pub fn headers_at(
+        &self,
+        address: &str,
+        method: &str,
+        target: &str,
+        body: &str,
+    ) -> Vec<(String, String)> {
         let time = self.time.unwrap_or_else(now);
         let time = time.to_rfc3339_opts(SecondsFormat::Millis, true);
-        let host = self.host.clone().unwrap_or_else(|| server.address.clone());
+        let host = self.host.clone().unwrap_or_else(|| address.to_owned());
         let hash = hex(digest::digest(&digest::SHA256, body.as_bytes()).as_ref());
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let canonical = [
