@@ -54,11 +54,12 @@ const MADE: [&str; 4] = [
     "target/release/tillgate",
 ];
 
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 6] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "docs/offline-checker.md",
     "docs/reverse-proxy.md",
 ];
 
@@ -122,7 +123,7 @@ fn the_look_for_named_layers_sees_every_way_to_name_one() {
 
 #[test]
 fn every_file_begins_by_saying_what_it_holds() {
-    for file in rust_files(&["src", "tests", "benches"]) {
+    for file in rust_files(&["src", "tests", "benches", "examples"]) {
         let text = read(&file);
         let said = text
             .strip_prefix("//! ")
@@ -137,7 +138,7 @@ fn every_file_begins_by_saying_what_it_holds() {
 
 #[test]
 fn nothing_is_unsafe() {
-    for file in rust_files(&["src", "tests", "benches"]) {
+    for file in rust_files(&["src", "tests", "benches", "examples"]) {
         let code = tokens(&code_only(&read(&file)));
         assert!(
             !code.iter().any(|token| token == "unsafe"),
@@ -399,7 +400,16 @@ fn named_paths(text: &str) -> BTreeSet<String> {
 
 fn looks_like_a_path(text: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || "./_-".contains(c);
-    let folders = ["./", "src/", "tests/", "benches/", "data/", "docs/", ".ci/"];
+    let folders = [
+        "./",
+        "src/",
+        "tests/",
+        "benches/",
+        "examples/",
+        "data/",
+        "docs/",
+        ".ci/",
+    ];
     let endings = [".md", ".toml", ".rs"];
     !text.is_empty()
         && text.chars().all(plain)

@@ -47,7 +47,7 @@ impl Feed {
 pub struct FeedAnswer {
     /// What has ended, and where to go on.
     pub revoked: Revocations,
-    /// The signing keys whose tokens are good.
+    /// The signing keys whose tokens are good: those that are published.
     pub kids: Vec<String>,
     /// The server's time.
     pub now: Timestamp,
@@ -99,7 +99,11 @@ impl<S: Store> App<S> {
     fn feed_answer(&self, revoked: Revocations) -> FeedAnswer {
         FeedAnswer {
             revoked,
-            kids: self.bearer.keys().good_kids(),
+            kids: self
+                .published_keys()
+                .into_iter()
+                .map(|key| key.kid)
+                .collect(),
             now: self.now(),
         }
     }

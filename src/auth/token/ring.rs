@@ -124,14 +124,6 @@ impl KeyRing {
         self.keys.iter().map(public).collect()
     }
 
-    /// The names of the keys whose tokens may be good, the signing one last.
-    #[must_use]
-    pub fn good_kids(&self) -> Vec<String> {
-        let good = |held: &&Held| !matches!(held.standing, Standing::Revoked { .. });
-        let kids = self.keys.iter().filter(good);
-        kids.map(|held| held.key.kid.clone()).collect()
-    }
-
     /// A ring that signs with a fresh key; tokens of this one's keys stay good
     /// until they end. Keys whose tokens have all ended are gone.
     ///
