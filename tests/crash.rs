@@ -13,23 +13,33 @@
 
 #[path = "crash/bitflip.rs"]
 mod bitflip;
+#[path = "histories/check.rs"]
+mod check;
 #[path = "crash/client.rs"]
 mod client;
 #[path = "crash/closed.rs"]
 mod closed;
+#[path = "crash/endings.rs"]
+mod endings;
 #[path = "crash/ground.rs"]
 mod ground;
 #[path = "crash/history.rs"]
 mod history;
+#[path = "histories/log.rs"]
+mod log;
 #[path = "crash/office.rs"]
 mod office;
 #[path = "crash/process.rs"]
 mod process;
+#[path = "crash/promise.rs"]
+mod promise;
 #[path = "crash/records.rs"]
 mod records;
 #[path = "crash/rounds.rs"]
 mod rounds;
 mod support;
+#[path = "crash/tally.rs"]
+mod tally;
 #[path = "crash/traffic.rs"]
 mod traffic;
 #[path = "crash/verdict.rs"]
@@ -39,7 +49,8 @@ mod wipes;
 
 use std::process::ExitCode;
 
-use rounds::{Mode, Tally};
+use rounds::Mode;
+use tally::Tally;
 
 /// Rounds and places of the short set.
 const SHORT_ROUNDS: u32 = 20;

@@ -1,7 +1,7 @@
 //! The clients' side of the wire. An answer that does not come is an ordinary
 //! outcome here, not a failed test: servers are killed all the time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -21,6 +21,10 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The body; null when it is empty or no JSON.
     pub(crate) body: Value,
+    /// Before the request's first byte was sent.
+    pub(crate) asked: Instant,
+    /// After the answer's last byte had come.
+    pub(crate) answered: Instant,
 }
 
 impl Answer {
@@ -80,6 +84,7 @@ impl Client {
         for (name, value) in headers {
             request = request.header(name, value);
         }
+        let asked = Instant::now();
         let answer = if body.is_null() {
             self.agent.run(request.body(()).expect("a good request"))
         } else {
@@ -93,6 +98,8 @@ impl Client {
         Some(Answer {
             status: answer.status().as_u16(),
             body,
+            asked,
+            answered: Instant::now(),
         })
     }
 

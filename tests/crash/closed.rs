@@ -39,7 +39,9 @@ pub(crate) fn people(client: &Client, owner: &str) -> Result<Vec<Value>, String>
     let lists = PEOPLE.iter().map(|path| client.get(path, owner));
     lists
         .map(|answer| match answer {
-            Some(Answer { status: 200, body }) => Ok(body["items"].clone()),
+            Some(Answer {
+                status: 200, body, ..
+            }) => Ok(body["items"].clone()),
             other => Err(format!("a list answers {other:?}")),
         })
         .collect()

@@ -5,9 +5,11 @@
 //! without an answer may have happened or not.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::time::Instant;
 
+use super::client::Answer;
+use super::log::{Did, Event};
+use super::promise::{Promise, Violation};
 use super::records::Record;
 use super::wipes::{Scope, Wiped, Wipes};
 
@@ -49,36 +51,6 @@ pub(crate) const DEVICES: [Device; 5] = [
         is_sale: false,
     },
 ];
-
-/// A broken promise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Promise {
-    /// Something acknowledged is not there.
-    Lost,
-    /// Something ended, or seen ended, lives.
-    Returned,
-    /// A version was given twice with different contents.
-    Repeated,
-    /// The server does not start.
-    Start,
-    /// Indexes and records on the disk differ.
-    Index,
-}
-
-/// A broken promise with what was seen.
-#[derive(Debug)]
-pub(crate) struct Violation {
-    /// Which promise.
-    pub(crate) promise: Promise,
-    /// What was seen.
-    pub(crate) what: String,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.promise, self.what)
-    }
-}
 
 /// A session that some client was told of.
 #[derive(Clone, Debug)]
@@ -168,6 +140,8 @@ pub(crate) struct History {
     pub(crate) described: (u64, u64),
     /// Users and API keys.
     pub(crate) records: Vec<Record>,
+    /// Every answer, for the checker.
+    pub(crate) events: Vec<Event>,
     by_id: HashMap<String, usize>,
     logins: Vec<Login>,
     wipes: Wipes,
@@ -236,6 +210,26 @@ impl History {
     /// The place of a session in [`History::sessions`].
     pub(crate) fn place(&self, id: &str) -> Option<usize> {
         self.by_id.get(id).copied()
+    }
+
+    /// Records what an answer said of a session, user or key.
+    pub(crate) fn note(&mut self, key: &str, answer: &Answer, did: Did) {
+        self.events.push(Event {
+            key: key.to_owned(),
+            asked: answer.asked,
+            answered: answer.answered,
+            did,
+        });
+    }
+
+    /// Records that an ending was asked for and not answered until now.
+    pub(crate) fn note_unanswered_end(&mut self, place: usize, asked: Instant) {
+        self.events.push(Event {
+            key: self.sessions[place].id.clone(),
+            asked,
+            answered: Instant::now(),
+            did: Did::MayHaveEnded,
+        });
     }
 
     /// A session was seen with this version; equal versions must have equal

@@ -6,8 +6,10 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::client::{Answer, Client};
-use super::history::{DEVICES, History, Promise, Who};
-use super::records::{Content, Kind, Record};
+use super::history::{DEVICES, History, Who};
+use super::log::Did;
+use super::promise::Promise;
+use super::records::{Content, Kind, Record, shows};
 use super::support::signer;
 use super::traffic::{self, One};
 use super::wipes::Scope;
@@ -81,6 +83,15 @@ impl One<'_> {
         }
         let floor = record.floor();
         let shown = change.becomes.is_some().then_some(&answer.body);
+        if let (Some(content), "PUT") = (&change.becomes, change.method) {
+            let did = Did::Wrote {
+                if_match: change.if_match,
+                version: content.version,
+                shows: content.shows(),
+            };
+            history.note(&answer.text("id"), &answer, did);
+        }
+        let record = &mut history.records[place];
         if let Err(what) = record.saw(floor, shown) {
             history.broken(Promise::Repeated, what);
         }
@@ -107,6 +118,15 @@ impl One<'_> {
             _ => return,
         };
         let mut history = self.history.lock();
+        if let Some(body) = found {
+            let member = history.records[place].member();
+            let typed = body[member].as_str().unwrap_or_default();
+            let did = Did::Read {
+                version: body["_v"].as_u64().unwrap_or_default(),
+                shows: shows(typed, &body["isActive"]),
+            };
+            history.note(&answer.text("id"), &answer, did);
+        }
         if let Err(what) = history.records[place].saw(floor, found) {
             history.broken(Promise::Lost, what);
         }
@@ -208,7 +228,9 @@ pub(crate) fn look(history: &mut History, client: &Client, owner: &str) {
         let record = &history.records[place];
         let answer = client.get(&record.path(), owner);
         let found = match answer {
-            Some(Answer { status: 200, body }) => Some(body),
+            Some(Answer {
+                status: 200, body, ..
+            }) => Some(body),
             Some(Answer { status: 404, .. }) => None,
             other => {
                 let what = format!("{} answers {other:?}", record.path());

@@ -33,6 +33,11 @@ impl Content {
         format!("pass-{}", self.password)
     }
 
+    /// What an answer shows of it beside the version, in one text.
+    pub(crate) fn shows(&self) -> String {
+        shows(&self.number.to_string(), &Value::Bool(self.is_active))
+    }
+
     /// Whether an answer shows this content. Passwords are never shown.
     fn is_shown_by(&self, body: &Value, member: &str) -> bool {
         let typed = body[member].as_str().unwrap_or_default();
@@ -40,6 +45,11 @@ impl Content {
             && body["isActive"] == self.is_active
             && body["_v"] == self.version
     }
+}
+
+/// What people typed, and `isActive`, in one text.
+pub(crate) fn shows(typed: &str, is_active: &Value) -> String {
+    format!("{typed}, active {is_active}")
 }
 
 /// A record and every state that it may be in.

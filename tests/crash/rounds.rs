@@ -1,6 +1,5 @@
 //! Rounds of traffic, crash, restart and verdict.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +10,11 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::ground::Ground;
-use super::history::{History, Promise, Violation};
+use super::history::History;
 use super::process::Process;
+use super::promise::Promise;
 use super::support;
+use super::tally::Tally;
 use super::{office, traffic, verdict};
 
 /// A database lives this many rounds, so that later ones start from what
@@ -27,8 +28,7 @@ const START_MILLIS: std::ops::Range<u64> = 0..80;
 const IMPORT_MILLIS: std::ops::Range<u64> = 0..60;
 /// An import of the small shop takes no longer.
 const IMPORT_MAX: Duration = Duration::from_secs(20);
-/// Violations shown, and damaged databases kept for a look.
-const SHOWN_MAX: u64 = 10;
+/// Damaged databases kept for a look.
 const KEPT_MAX: u64 = 3;
 
 /// Which crash.
@@ -40,70 +40,6 @@ pub(crate) enum Mode {
     Control,
     /// The process is killed.
     Kill,
-}
-
-/// What came of all rounds.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    name: &'static str,
-    must_break: bool,
-    rounds: u32,
-    acknowledged: u64,
-    lost: u64,
-    returned: u64,
-    repeated: u64,
-    failed_starts: u64,
-    index_problems: u64,
-    slowest_start: Duration,
-    seconds: f32,
-}
-
-impl Tally {
-    /// The first line of the table.
-    pub(crate) const HEADER: &'static str = "mode      rounds acknowledged   lost returned \
-                                             repeated failed-starts index slowest-start seconds";
-
-    fn count(&mut self, violation: &Violation) {
-        let shown = self.broken();
-        if self.must_break && shown == 0 {
-            println!(
-                "  round {}, as it must without sync: {violation}",
-                self.rounds
-            );
-        } else if !self.must_break && shown < SHOWN_MAX {
-            println!("  round {}: {violation}", self.rounds);
-        }
-        match violation.promise {
-            Promise::Lost => self.lost += 1,
-            Promise::Returned => self.returned += 1,
-            Promise::Repeated => self.repeated += 1,
-            Promise::Start => self.failed_starts += 1,
-            Promise::Index => self.index_problems += 1,
-        }
-    }
-
-    fn broken(&self) -> u64 {
-        self.lost + self.returned + self.repeated + self.failed_starts + self.index_problems
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:<9} {:>6} {:>12} {:>6} {:>8} {:>8} {:>13} {:>5} {:>10} ms {:>7.1}",
-            self.name,
-            self.rounds,
-            self.acknowledged,
-            self.lost,
-            self.returned,
-            self.repeated,
-            self.failed_starts,
-            self.index_problems,
-            self.slowest_start.as_millis(),
-            self.seconds
-        )
-    }
 }
 
 /// Runs that many rounds; answers whether the promises held, or for the

@@ -4,17 +4,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::client::{Answer, Client};
-use super::history::{DEVICES, History, Promise, Who};
-use super::wipes::Scope;
+use super::history::{DEVICES, History, Who};
+use super::log::Did;
+use super::promise::Promise;
 
 /// Clients that change things, and clients that only look.
 pub(crate) const WORKERS: usize = 8;
 const READERS: usize = 3;
-/// Sessions that one request by filter names.
-const NAMED_MAX: usize = 4;
 /// A worker picks among this many of the newest sessions.
 const RECENT_SESSIONS: usize = 64;
 
@@ -103,13 +102,16 @@ impl One<'_> {
             return;
         };
         if self.owner_is_known(&answer) {
-            self.saw(place, was_dead, &answer);
+            self.saw(place, was_dead, &answer, |version, shows| Did::Read {
+                version,
+                shows,
+            });
         }
     }
 
     /// The owner's session is never ended, so a 401 would be its loss and say
     /// nothing of the session asked for.
-    fn owner_is_known(&self, answer: &Answer) -> bool {
+    pub(crate) fn owner_is_known(&self, answer: &Answer) -> bool {
         if answer.status == 401 {
             let what = format!("the owner's session is refused: {}", answer.body);
             self.history.lock().broken(Promise::Lost, what);
@@ -130,19 +132,27 @@ impl One<'_> {
         let Some(answer) = self.client.get(&path, &token) else {
             return;
         };
-        self.saw(place, was_dead, &answer);
+        self.saw(place, was_dead, &answer, |version, shows| Did::Used {
+            version,
+            shows,
+        });
     }
 
-    fn saw(&self, place: usize, was_dead: bool, answer: &Answer) {
+    fn saw(&self, place: usize, was_dead: bool, answer: &Answer, did: impl Fn(u64, String) -> Did) {
         let mut history = self.history.lock();
+        let id = history.sessions[place].id.clone();
         match answer.status {
             200 => {
                 history.saw_live(place, was_dead);
                 if let Some((version, last_access)) = answer.version() {
+                    history.note(&id, answer, did(version, last_access.clone()));
                     history.saw_version(place, version, last_access);
                 }
             }
-            401 | 404 => history.sessions[place].dead = true,
+            401 | 404 => {
+                history.note(&id, answer, Did::Gone);
+                history.sessions[place].dead = true;
+            }
             _ => {}
         }
     }
@@ -167,105 +177,6 @@ impl One<'_> {
         refreshed(&mut self.history.lock(), place, was_dead, &answer);
     }
 
-    /// Somebody else ends a session.
-    fn end(&self) {
-        let Some((place, _)) = self.pick() else {
-            return;
-        };
-        let path = {
-            let mut history = self.history.lock();
-            history.sessions[place].dying = true;
-            format!("/sessions/{}", history.sessions[place].id)
-        };
-        let answer = self
-            .client
-            .call("DELETE", &path, Some(self.owner), &Value::Null);
-        self.ended(place, answer.filter(|answer| self.owner_is_known(answer)));
-    }
-
-    /// A session ends itself.
-    fn log_out(&self) {
-        let Some((place, _)) = self.pick() else {
-            return;
-        };
-        let token = {
-            let mut history = self.history.lock();
-            history.sessions[place].dying = true;
-            history.sessions[place].token.clone()
-        };
-        self.ended(
-            place,
-            self.client
-                .call("DELETE", "/api/auth", Some(&token), &Value::Null),
-        );
-    }
-
-    fn ended(&self, place: usize, answer: Option<Answer>) {
-        let Some(answer) = answer else { return };
-        let mut history = self.history.lock();
-        match answer.status {
-            200 | 204 => {
-                history.sessions[place].dead = true;
-                history.acknowledged += 1;
-            }
-            401 | 404 => history.sessions[place].dead = true,
-            _ => {}
-        }
-    }
-
-    /// Somebody ends a few sessions by a filter that names them.
-    fn end_named(&self) {
-        let places: Vec<usize> = (0..NAMED_MAX)
-            .filter_map(|_| Some(self.pick()?.0))
-            .collect();
-        let ids: Vec<String> = {
-            let mut history = self.history.lock();
-            let named = places.iter().map(|place| {
-                history.sessions[*place].dying = true;
-                history.sessions[*place].id.clone()
-            });
-            named.collect()
-        };
-        if ids.is_empty() {
-            return;
-        }
-        let path = format!("/sessions?sessionId=in:{}", ids.join(","));
-        let answer = self.end_by_filter(&path);
-        if answer.is_some_and(|answer| answer.status == 200) {
-            let mut history = self.history.lock();
-            history.acknowledged += 1;
-            for place in places {
-                history.sessions[place].dead = true;
-            }
-        }
-    }
-
-    /// Somebody ends all sessions of a device, but for those of the owner.
-    fn end_all_on_a_device(&self) {
-        let device = rand::random_range(0..DEVICES.len() - 1);
-        let wipe = self.history.lock().ask_wipe(Scope::Device(device));
-        let path = format!("/sessions?deviceName={}", DEVICES[device].name);
-        let Some(answer) = self.end_by_filter(&path) else {
-            return;
-        };
-        let mut history = self.history.lock();
-        if answer.status == 200 {
-            history.acknowledged += 1;
-            history.wiped(wipe, true);
-        }
-    }
-
-    fn end_by_filter(&self, path: &str) -> Option<Answer> {
-        let answer = self
-            .client
-            .call("DELETE", path, Some(self.owner), &Value::Null)?;
-        if ![200, 503].contains(&answer.status) {
-            let what = format!("DELETE {path} answers {answer:?}");
-            self.history.lock().broken(Promise::Lost, what);
-        }
-        self.owner_is_known(&answer).then_some(answer)
-    }
-
     /// What people typed must survive as well.
     fn describe(&self) {
         let next = {
@@ -286,7 +197,7 @@ impl One<'_> {
     }
 
     /// A session among the newest, and whether it is known to be dead.
-    fn pick(&self) -> Option<(usize, bool)> {
+    pub(crate) fn pick(&self) -> Option<(usize, bool)> {
         let history = self.history.lock();
         let count = history.sessions.len();
         let place = rand::random_range(count.saturating_sub(RECENT_SESSIONS)..count.max(1));
@@ -317,13 +228,28 @@ pub(crate) fn refreshed(history: &mut History, place: usize, was_dead: bool, ans
         200 => {
             history.saw_live(place, was_dead);
             history.acknowledged += 1;
+            let (id, spent) = {
+                let entry = &history.sessions[place];
+                (entry.id.clone(), entry.refresh.clone())
+            };
+            let got = answer.text("refreshToken");
+            history.note(&id, answer, Did::Refreshed { spent, got });
             let entry = &mut history.sessions[place];
             entry.token = answer.text("tokenId");
             entry.refresh = answer.text("refreshToken");
             entry.refreshes += 1;
             entry.refreshing = None;
         }
-        401 => history.sessions[place].dead = true,
+        401 => {
+            let id = history.sessions[place].id.clone();
+            history.note(&id, answer, Did::Gone);
+            history.sessions[place].dead = true;
+        }
         _ => {}
     }
+}
+
+/// The header that shows a token.
+pub(crate) fn bearer(token: &str) -> (String, String) {
+    ("Authorization".to_owned(), format!("Bearer {token}"))
 }

@@ -16,7 +16,9 @@
 //!    if the answer to its refresh did not come.
 //! 7. A user or API key is as it was last acknowledged or seen, or as it was
 //!    asked to be since. Its password or secret opens, an earlier one does not.
-//! 8. The server starts, and indexes, records and digests on its disk agree.
+//! 8. The answers before and after the crash can be explained by one order of
+//!    the requests (`tests/histories/check.rs` has the rules of that).
+//! 9. The server starts, and indexes, records and digests on its disk agree.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -25,8 +27,11 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use super::check::{Record, check};
 use super::client::{Answer, Client};
-use super::history::{DEVICES, History, Promise, Replaced};
+use super::history::{DEVICES, History, Replaced};
+use super::log::Did;
+use super::promise::Promise;
 use super::wipes::Wiped;
 use super::{office, traffic};
 
@@ -40,7 +45,7 @@ const REPEAT_MAX: Duration = Duration::from_secs(20);
 const LOGIN_MAX: Duration = Duration::from_secs(5);
 
 /// What a listing says of a session.
-struct Row {
+pub(crate) struct Row {
     version: u64,
     last_access: String,
     device: String,
@@ -56,7 +61,7 @@ pub(crate) fn look(address: &str, history: &Mutex<History>) {
         );
         return;
     };
-    let Some(rows) = list(&client, &owner) else {
+    let Some((listed, rows)) = list(&client, &owner) else {
         history
             .lock()
             .broken(Promise::Lost, "the sessions can not be listed".to_owned());
@@ -64,6 +69,13 @@ pub(crate) fn look(address: &str, history: &Mutex<History>) {
     };
     {
         let mut history = history.lock();
+        for (id, row) in &rows {
+            let did = Did::Read {
+                version: row.version,
+                shows: row.last_access.clone(),
+            };
+            history.note(id, &listed, did);
+        }
         office::look(&mut history, &client, &owner);
         compare(&mut history, &rows);
         tills(&mut history, &rows);
@@ -79,6 +91,14 @@ pub(crate) fn look(address: &str, history: &Mutex<History>) {
         try_the_refreshed(&mut history, &client);
     }
     office::try_records(&records, history, &client, &owner);
+    explain(&mut history.lock());
+}
+
+/// One order explains every answer since the database was made.
+fn explain(history: &mut History) {
+    for what in check(&history.events, Record::Partial) {
+        history.broken(Promise::Order, what);
+    }
 }
 
 /// A token of an owner in the back office, who disturbs no till.
@@ -94,7 +114,7 @@ pub(crate) fn owner(client: &Client) -> Option<String> {
     None
 }
 
-fn list(client: &Client, owner: &str) -> Option<HashMap<String, Row>> {
+fn list(client: &Client, owner: &str) -> Option<(Answer, HashMap<String, Row>)> {
     let answer = client.get("/sessions?$take=10000", owner)?;
     let rows = answer.body["items"].as_array()?.iter().filter_map(|item| {
         let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -106,11 +126,8 @@ fn list(client: &Client, owner: &str) -> Option<HashMap<String, Row>> {
         Some((text(&item["sessionId"])?, row))
     });
     let rows: HashMap<_, _> = rows.collect();
-    (Some(rows.len())
-        == answer.body["count"]
-            .as_u64()
-            .and_then(|n| usize::try_from(n).ok()))
-    .then_some(rows)
+    let count = answer.body["count"].as_u64();
+    (count == Some(rows.len() as u64)).then_some((answer, rows))
 }
 
 /// Every known session lives or not, as it must.
@@ -258,6 +275,10 @@ fn try_the_living(history: &mut History, client: &Client) {
         if version <= seen {
             let what = format!("{} gives version {version} after {seen} was seen", entry.id);
             history.broken(Promise::Repeated, what);
+        }
+        if let Some(answer) = &answer {
+            let shows = last_access.clone();
+            history.note(&entry.id, answer, Did::Used { version, shows });
         }
         history.saw_version(place, version, last_access);
     }
