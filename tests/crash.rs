@@ -5,6 +5,8 @@
 //! ```text
 //! cargo test --features faults --test crash -- powercut --rounds 200
 //! cargo test --features faults --test crash -- control --rounds 20
+//! cargo test --features faults --test crash -- recovery --rounds 50
+//! cargo test --features faults --test crash -- moments --rounds 50
 //! cargo test --features faults --test crash -- kill --rounds 100
 //! cargo test --features faults --test crash -- bitflip --places 200
 //! ```
@@ -27,6 +29,8 @@ mod ground;
 mod history;
 #[path = "histories/log.rs"]
 mod log;
+#[path = "crash/moments.rs"]
+mod moments;
 #[path = "crash/office.rs"]
 mod office;
 #[path = "crash/process.rs"]
@@ -37,6 +41,8 @@ mod promise;
 mod records;
 #[path = "crash/rounds.rs"]
 mod rounds;
+#[path = "crash/site.rs"]
+mod site;
 mod support;
 #[path = "crash/tally.rs"]
 mod tally;
@@ -52,15 +58,23 @@ use std::process::ExitCode;
 use rounds::Mode;
 use tally::Tally;
 
-/// Rounds and places of the short set.
-const SHORT_ROUNDS: u32 = 20;
-const SHORT_PLACES: u32 = 40;
+/// Every mode, with its rounds or places in the short set.
+const MODES: [(&str, u32); 6] = [
+    ("powercut", 20),
+    ("recovery", 3),
+    ("moments", 2),
+    ("control", 20),
+    ("kill", 10),
+    ("bitflip", 40),
+];
 
 const USAGE: &str = "\
 usage: crash [MODE...]
   powercut [--rounds N]   cut the power of a loop-mounted ext4 (root)   [20]
+  recovery [--rounds N]   cut it, and twice more while it starts again   [3]
+  moments  [--rounds N]   cut first start, import, keys, sweep           [2]
   control  [--rounds N]   the same without sync: must lose something    [20]
-  kill     [--rounds N]   kill -9 only                                  [20]
+  kill     [--rounds N]   kill -9 only                                  [10]
   bitflip  [--places N]   flip one bit of a closed data directory       [40]
            [--seed N]     the places again                              [random]";
 
@@ -90,21 +104,23 @@ fn main() -> ExitCode {
 
 /// Carries one task out; answers whether what it promises held.
 fn run(task: &Task) -> bool {
-    let rounds = task.count.unwrap_or(SHORT_ROUNDS);
+    let short = MODES.iter().find(|(mode, _)| *mode == task.mode);
+    let count = task.count.or(short.map(|(_, count)| *count)).unwrap_or(1);
     match task.mode.as_str() {
-        "powercut" => rounds::run(Mode::PowerCut, rounds),
-        "control" => rounds::run(Mode::Control, rounds),
-        "kill" => rounds::run(Mode::Kill, rounds),
-        _ => bitflip::run(task.count.unwrap_or(SHORT_PLACES), task.seed),
+        "powercut" => rounds::run(Mode::PowerCut, count),
+        "recovery" => rounds::run(Mode::Recovery, count),
+        "moments" => moments::run(count),
+        "control" => rounds::run(Mode::Control, count),
+        "kill" => rounds::run(Mode::Kill, count),
+        _ => bitflip::run(count, task.seed),
     }
 }
 
 fn parse(args: &[String]) -> Result<Vec<Task>, String> {
-    let modes = ["powercut", "control", "kill", "bitflip"];
     let mut tasks: Vec<Task> = Vec::new();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
-        if modes.contains(&arg.as_str()) {
+        if MODES.iter().any(|(mode, _)| mode == arg) {
             tasks.push(Task {
                 mode: arg.clone(),
                 count: None,
@@ -129,7 +145,7 @@ fn parse(args: &[String]) -> Result<Vec<Task>, String> {
         }
     }
     if tasks.is_empty() {
-        let all = modes.map(|mode| Task {
+        let all = MODES.map(|(mode, _)| Task {
             mode: mode.to_owned(),
             count: None,
             seed: None,

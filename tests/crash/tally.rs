@@ -12,9 +12,9 @@ const SHOWN_MAX: u64 = 10;
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     /// What was done.
-    pub(crate) name: &'static str,
+    name: &'static str,
     /// The control run: promises have to break.
-    pub(crate) must_break: bool,
+    must_break: bool,
     /// Crashes so far.
     pub(crate) rounds: u32,
     /// Changes that were answered.
@@ -35,6 +35,15 @@ impl Tally {
     /// The first line of the table.
     pub(crate) const HEADER: &'static str = "mode      rounds acknowledged   lost returned \
                                              repeated disorders failed-starts index slowest-start seconds";
+
+    /// Nothing has come yet.
+    pub(crate) fn new(name: &'static str, must_break: bool) -> Self {
+        Self {
+            name,
+            must_break,
+            ..Self::default()
+        }
+    }
 
     /// Books a violation, and shows the first ones.
     pub(crate) fn count(&mut self, violation: &Violation) {

@@ -31,7 +31,7 @@ use super::check::{Record, check};
 use super::client::{Answer, Client};
 use super::history::{DEVICES, History, Replaced};
 use super::log::Did;
-use super::promise::Promise;
+use super::promise::{Promise, Violation};
 use super::wipes::Wiped;
 use super::{office, traffic};
 
@@ -313,12 +313,16 @@ fn try_the_refreshed(history: &mut History, client: &Client) {
 
 /// Holds indexes and records of a stopped store against each other.
 pub(crate) fn look_at_disk(data_dir: &Path, history: &mut History) {
-    match tillgate::store::sled::verify::verify(data_dir) {
-        Ok(verified) => {
-            for problem in verified.problems {
-                history.broken(Promise::Index, problem);
-            }
-        }
-        Err(error) => history.broken(Promise::Index, format!("the check fails: {error}")),
-    }
+    history.violations.extend(whole_on_disk(data_dir).err());
+}
+
+/// That indexes, records and digests of a stopped store agree.
+pub(crate) fn whole_on_disk(data_dir: &Path) -> Result<(), Violation> {
+    let what = match tillgate::store::sled::verify::verify(data_dir) {
+        Ok(verified) if verified.problems.is_empty() => return Ok(()),
+        Ok(verified) => verified.problems.join("; "),
+        Err(error) => format!("the check fails: {error}"),
+    };
+    let promise = Promise::Index;
+    Err(Violation { promise, what })
 }
