@@ -54,13 +54,14 @@ const MADE: [&str; 4] = [
     "target/release/tillgate",
 ];
 
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 7] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/offline-checker.md",
     "docs/reverse-proxy.md",
+    "docs/backup.md",
 ];
 
 #[test]

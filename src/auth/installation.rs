@@ -21,6 +21,9 @@ mod key_file;
 /// every refresh token: changing one makes all of them worthless.
 const SEALING: &[u8] = b"tillgate seal v1";
 const REFRESHING: &[u8] = b"tillgate refresh v1";
+const MARKING: &[u8] = b"tillgate mark v1";
+/// Bytes of a mark: enough to tell keys apart.
+const MARK_BYTES: usize = 8;
 
 /// The first byte of a sealed value; then nonce, cipher text and tag.
 const SEAL_VERSION: u8 = 1;
@@ -37,6 +40,7 @@ pub struct UnsealError;
 pub struct InstallationKey {
     sealing: RandomizedNonceKey,
     refreshing: hmac::Key,
+    mark: [u8; MARK_BYTES],
 }
 
 impl InstallationKey {
@@ -53,11 +57,34 @@ impl InstallationKey {
         Ok(key)
     }
 
+    /// Reads the key file; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`KeyFileError`], which names the file and the remedy.
+    pub fn load(path: &Path) -> Result<Option<Self>, KeyFileError> {
+        let Some(mut root) = key_file::load(path)? else {
+            return Ok(None);
+        };
+        let key = Self::from_root(&root);
+        wipe(&mut root);
+        Ok(Some(key))
+    }
+
+    /// Tells this key from others; nothing of the key can be learnt from it.
+    /// Backups carry it, so that a restore can say which key file is missing.
+    #[must_use]
+    pub const fn mark(&self) -> [u8; MARK_BYTES] {
+        self.mark
+    }
+
     fn from_root(root: &[u8; KEY_BYTES]) -> Self {
         let root = hmac::Key::new(hmac::HMAC_SHA256, root);
         let sealing = hmac::sign(&root, SEALING);
         let refreshing = hmac::sign(&root, REFRESHING);
+        let mut mark = [0; MARK_BYTES];
+        mark.copy_from_slice(&hmac::sign(&root, MARKING).as_ref()[..MARK_BYTES]);
         Self {
+            mark,
             sealing: RandomizedNonceKey::new(&AES_256_GCM, sealing.as_ref())
                 .expect("an HMAC-SHA256 tag is as long as an AES-256 key"),
             refreshing: hmac::Key::new(hmac::HMAC_SHA256, refreshing.as_ref()),

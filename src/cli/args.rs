@@ -16,8 +16,8 @@ use clap::{Args, Parser, Subcommand};
 Options may also stand in the environment (TILLGATE_LISTEN, ...) or in a TOML \
 file (--config); the command line wins, then the environment.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 65 data damaged or newer, 66 not found, \
-74 disk or network, 75 in use or busy, 77 refused by a rule, 78 wrong configuration.")]
+Exit codes: 0 done, 1 failed, 2 wrong usage, 65 data damaged, 66 not found, \
+74 disk or network, 75 in use or busy, 76 data of a newer version, 77 refused by a rule, 78 wrong configuration.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -57,6 +57,18 @@ pub enum Command {
     Export {
         /// Where to; standard output when left out
         file: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Write everything into one checked file, beside a running server or of a stopped store
+    Backup(BackupArgs),
+    /// Make a store from a backup, in an empty directory; all sessions are ended
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// Go on without the installation key: API keys then need new secrets
+        #[arg(long)]
+        without_key: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -191,6 +203,35 @@ pub enum KeysCommand {
         /// The key's name, as 'keys list' shows it; it may begin with a hyphen
         #[arg(allow_hyphen_values = true)]
         kid: String,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// `backup ...`
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct BackupArgs {
+    /// What else to do with a backup
+    #[command(subcommand)]
+    pub command: Option<BackupCommand>,
+    /// Where to; nothing may be there yet
+    #[arg(required = true)]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// What to do with a backup.
+#[derive(Debug, Subcommand)]
+pub enum BackupCommand {
+    /// Read all of a backup, hold it against its checksums, and say what is in it
+    Verify {
+        /// The backup
+        file: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         place: Place,
     },

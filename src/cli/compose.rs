@@ -24,13 +24,11 @@ use crate::ndata;
 use crate::server;
 use crate::service::rehash::Rehashing;
 use crate::service::{App, Feed, KeyKeeper, Policy, SetUpGate, SignedDoor, sweep::SweeperState};
-use crate::store::Store;
 use crate::store::sled::{OpenError, Opened, SledStore};
+use crate::store::{SIGNING_KEYS, Store};
 
 /// The largest list of blocked passwords: all of it is kept in memory.
 const BLOCK_LIST_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// The name under which the sealed signing keys are kept.
-const SIGNING_KEYS: &str = "signing-keys";
 
 /// An installation, ready for use.
 pub struct Composed {
@@ -231,10 +229,12 @@ pub fn limits(config: &Config) -> server::Limits {
     }
 }
 
-fn open_failure(error: OpenError) -> Failure {
+/// Why a data directory was not opened, as the command line says it.
+pub fn open_failure(error: OpenError) -> Failure {
     let exit = match &error {
         OpenError::Locked { .. } => Exit::Temporary,
-        OpenError::Newer { .. } | OpenError::Damaged { .. } => Exit::Data,
+        OpenError::Newer { .. } => Exit::Newer,
+        OpenError::Damaged { .. } | OpenError::HalfRestored { .. } => Exit::Data,
         OpenError::NoDirectory { .. } => Exit::Config,
         OpenError::Io(_) => Exit::Io,
     };

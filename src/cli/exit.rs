@@ -10,8 +10,7 @@ pub enum Exit {
     Failure = 1,
     /// The command line was wrong (clap's own code).
     Usage = 2,
-    /// The data is damaged beyond what Tillgate repairs by itself, or was
-    /// written by a newer version.
+    /// The data is damaged beyond what Tillgate repairs by itself.
     Data = 65,
     /// The named user, session or file does not exist.
     NoInput = 66,
@@ -19,6 +18,8 @@ pub enum Exit {
     Io = 74,
     /// Another process holds the data directory, or the server is busy.
     Temporary = 75,
+    /// The data was written by a newer version; nothing was changed.
+    Newer = 76,
     /// A rule of the store refuses the change.
     Refused = 77,
     /// An option is wrong.
@@ -59,6 +60,7 @@ impl Exit {
             Self::NoInput,
             Self::Io,
             Self::Temporary,
+            Self::Newer,
             Self::Refused,
             Self::Config,
         ]

@@ -7,7 +7,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use self::args::{
-    Cli, ClockCommand, Command, ConfigCommand, KeysCommand, Place, SessionsCommand, UserCommand,
+    BackupArgs, BackupCommand, Cli, ClockCommand, Command, ConfigCommand, KeysCommand, Place,
+    SessionsCommand, UserCommand,
 };
 use self::control::Request;
 use self::exit::{Exit, Failure};
@@ -15,6 +16,7 @@ use crate::config::{Config, Overrides};
 use crate::telemetry;
 
 pub mod args;
+mod backup;
 mod compose;
 mod control;
 pub mod exit;
@@ -48,6 +50,18 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Import { file, place } => import(&file, &place),
         Command::Export { file, place } => export(file.as_deref(), &place),
+        Command::Backup(BackupArgs {
+            command: Some(BackupCommand::Verify { file, json, place }),
+            ..
+        }) => backup::verify(&file, json, &place),
+        Command::Backup(BackupArgs { file, place, .. }) => {
+            backup::make(&file.expect("clap asks for it"), &place)
+        }
+        Command::Restore {
+            file,
+            without_key,
+            place,
+        } => backup::restore(&file, without_key, &place),
         Command::User(command) => user(command),
         Command::Sessions(command) => sessions(command),
         Command::Keys(command) => keys(command),
@@ -81,18 +95,27 @@ fn ask(place: &Place, request: Request) -> Result<Value, Failure> {
     let config = load(place, None)?;
     start_logs(&config, telemetry::Noise::Command)?;
     let runtime = runtime()?;
-    runtime.block_on(async {
-        if let Some(answer) = control::ask(&config.data_dir, &request).await? {
+    let (progress, bar) = show::Progress::shared(request.caption());
+    let done = runtime.block_on(async {
+        if let Some(answer) = control::ask(&config.data_dir, &request, &*progress).await? {
             return Ok(answer);
         }
         must_exist(&config.data_dir)?;
         let app = compose::open(&config, compose::Faults::default())
             .await?
             .app;
-        let done = operate::carry_out(&app, request).await;
+        let gives_up = request.gives_up();
+        let work = operate::carry_out(&app, request, progress);
+        let done = if gives_up {
+            backup::or_interrupted(work).await
+        } else {
+            work.await
+        };
         app.store.close();
         done
-    })
+    });
+    bar.end();
+    done
 }
 
 fn must_exist(data_dir: &Path) -> Result<(), Failure> {

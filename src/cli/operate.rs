@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::control::Request;
 use super::exit::{Exit, Failure};
-use super::store_file;
+use super::{backup, store_file};
 use crate::auth::secret::Secret;
 use crate::auth::token::PublicKey;
 use crate::http::resource::UserBody;
@@ -20,7 +20,7 @@ use crate::model::{
 use crate::ndata::{self, SessionMember};
 use crate::service::{App, ServiceError};
 use crate::store::sled::SledStore;
-use crate::store::{End, Scope, Store, StoreError};
+use crate::store::{End, Progress, Scope, Store, StoreError};
 
 /// A user to create.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,7 +40,11 @@ pub struct NewUser {
 type Operated = App<SledStore>;
 
 /// Carries a request out; the answer is JSON for the command line to show.
-pub async fn carry_out(app: &Operated, request: Request) -> Result<Value, Failure> {
+pub async fn carry_out(
+    app: &Operated,
+    request: Request,
+    progress: Arc<Progress>,
+) -> Result<Value, Failure> {
     match request {
         Request::UserAdd(new) => add_user(app, new).await,
         Request::UserSetPassword {
@@ -90,6 +94,10 @@ pub async fn carry_out(app: &Operated, request: Request) -> Result<Value, Failur
             Ok(show_clock(app))
         }
         Request::ClockReset => reset_clock(app).await,
+        Request::Backup { file } => {
+            let made = app.back_up(file, Cause::operator(), progress).await;
+            Ok(backup::describe(&made.map_err(backup::backup_failure)?))
+        }
         Request::Export => Ok(store_file::export(&*app.store.directory().await)),
     }
 }

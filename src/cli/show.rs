@@ -1,8 +1,12 @@
 //! What commands show: lists as aligned columns or JSON, progress on a
 //! terminal.
 
+use std::sync::Arc;
+
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
+
+use crate::store;
 
 /// A JSON string without its quotes; anything else as JSON.
 pub fn text(value: &Value) -> String {
@@ -64,6 +68,17 @@ fn last(path: &str) -> &str {
 pub struct Progress(ProgressBar);
 
 impl Progress {
+    /// A bar, and what moves it from any thread.
+    pub fn shared(caption: &'static str) -> (Arc<store::Progress>, Self) {
+        let bar = Self::start(caption);
+        let moved = bar.0.clone();
+        let progress = move |done, all| {
+            moved.set_length(all);
+            moved.set_position(done);
+        };
+        (Arc::new(progress), bar)
+    }
+
     /// Starts a bar with this caption.
     pub fn start(caption: &'static str) -> Self {
         let bar = ProgressBar::new(0).with_message(caption);

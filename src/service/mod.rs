@@ -16,6 +16,7 @@ use crate::store::Store;
 
 mod api_keys;
 mod archive;
+mod backups;
 mod bulk;
 mod caller;
 mod directory;

@@ -25,7 +25,26 @@ mod feed;
 pub mod memory;
 pub mod sled;
 
+pub use self::sled::backup::{BackupError, BackupInfo, BackupOrder, Progress};
 pub use feed::{FeedPlace, Revocations};
+
+/// The front of the names under which sealed signing keys are kept. Backups
+/// leave them out: a restore has keys of its own.
+pub const SIGNING_KEYS: &str = "signing-keys";
+
+/// A promise of something that takes its time.
+pub type Pending<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a store that lives in files of its own offers besides.
+pub trait Backups: Send + Sync {
+    /// Makes a backup beside everything else that goes on. It is complete and
+    /// on the disk when this is done; given up, it leaves nothing behind.
+    fn back_up(
+        &self,
+        order: BackupOrder,
+        progress: Arc<Progress>,
+    ) -> Pending<'_, Result<BackupInfo, BackupError>>;
+}
 
 /// The rules that a store enforces at every check, list and login.
 #[derive(Clone, Debug)]
@@ -686,6 +705,11 @@ pub trait Store: Send + Sync + 'static {
     /// The next instant at which a session may be over, if any lives: never too
     /// late, and too early where accesses have moved an idle deadline.
     fn next_deadline(&self) -> Option<Timestamp>;
+
+    /// What makes backups; `None` where the data lies with somebody else.
+    fn backups(&self) -> Option<&dyn Backups> {
+        None
+    }
 
     /// How it is.
     fn health(&self) -> StoreHealth;

@@ -72,8 +72,8 @@ fn io_error(path: &Path, error: io::Error) -> KeyFileError {
     }
 }
 
-/// `None` when there is no such file.
-fn load(path: &Path) -> Result<Option<[u8; KEY_BYTES]>, KeyFileError> {
+/// The key of the file; `None` when there is no such file.
+pub(super) fn load(path: &Path) -> Result<Option<[u8; KEY_BYTES]>, KeyFileError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -52,11 +52,15 @@ pub enum AuditAction {
     KeysRotated = 15,
     /// A signing key was revoked.
     KeyRevoked = 16,
+    /// A backup was made.
+    BackedUp = 17,
+    /// The data directory was made from a backup; counts the sessions that ended.
+    Restored = 18,
 }
 
 impl AuditAction {
     /// Every action.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Login,
         Self::LoginFailed,
         Self::LoginLocked,
@@ -73,6 +77,8 @@ impl AuditAction {
         Self::ClockReset,
         Self::KeysRotated,
         Self::KeyRevoked,
+        Self::BackedUp,
+        Self::Restored,
     ];
 
     /// The spelling on the wire.
@@ -95,6 +101,8 @@ impl AuditAction {
             Self::ClockReset => "clockReset",
             Self::KeysRotated => "keysRotated",
             Self::KeyRevoked => "keyRevoked",
+            Self::BackedUp => "backedUp",
+            Self::Restored => "restored",
         }
     }
 

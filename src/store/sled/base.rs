@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::{self, CodecError};
 use super::digest;
-use super::disk::Head;
+use super::disk::{Head, Tree};
 use crate::model::{ApiKeyId, DeviceName, Directory, RoleName, UserId};
 
 const MAGIC: &[u8; 14] = b"TILLGATE BASE\n";
@@ -115,35 +115,52 @@ impl Base {
     }
 }
 
-/// What users, devices, roles and API keys come to: fits a directory with the very same
-/// records only.
-pub fn directory_digest(directory: &Directory) -> u64 {
-    let mut sum = digest::Digest::default();
-    let mut add = |kind: &[u8], key: &[u8], value: &[u8]| {
+/// What users, devices, roles and API keys come to, by their bytes: fits the
+/// very same records only.
+#[derive(Debug, Default)]
+pub struct DirectoryDigest(digest::Digest);
+
+impl DirectoryDigest {
+    /// Takes a record in.
+    pub fn add(&mut self, tree: Tree, key: &[u8], value: &[u8]) {
+        let kind: &[u8] = match tree {
+            Tree::Users => b"u",
+            Tree::Devices => b"d",
+            Tree::Roles => b"r",
+            _ => b"k",
+        };
         let key = [kind, key].concat();
-        sum.add(digest::hash_written(&key, digest::hash(value)));
-    };
+        self.0.add(digest::hash_written(&key, digest::hash(value)));
+    }
+
+    /// What all of them come to.
+    pub fn total(&self) -> u64 {
+        digest::hash_written(&self.0.sum.to_le_bytes(), self.0.count)
+    }
+}
+
+/// What a directory comes to when it is written.
+pub fn directory_digest(directory: &Directory) -> u64 {
+    let mut sum = DirectoryDigest::default();
     for user in directory.users() {
-        add(b"u", user.id.as_bytes(), &codec::encode_user(user));
+        sum.add(Tree::Users, user.id.as_bytes(), &codec::encode_user(user));
     }
     for device in directory.devices() {
-        add(
-            b"d",
-            device.name.as_str().as_bytes(),
-            &codec::encode_device(device),
-        );
+        let name = device.name.as_str().as_bytes();
+        sum.add(Tree::Devices, name, &codec::encode_device(device));
     }
     for role in directory.roles() {
-        add(
-            b"r",
-            role.name.as_str().as_bytes(),
-            &codec::encode_role(role),
-        );
+        let name = role.name.as_str().as_bytes();
+        sum.add(Tree::Roles, name, &codec::encode_role(role));
     }
     for key in directory.api_keys() {
-        add(b"k", key.id.as_bytes(), &codec::encode_api_key(key));
+        sum.add(
+            Tree::ApiKeys,
+            key.id.as_bytes(),
+            &codec::encode_api_key(key),
+        );
     }
-    digest::hash_written(&sum.sum.to_le_bytes(), sum.count)
+    sum.total()
 }
 
 /// The two files of a data directory.

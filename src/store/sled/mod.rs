@@ -3,6 +3,7 @@
 
 mod archive;
 mod audit;
+pub mod backup;
 mod base;
 mod codec;
 mod decide;

@@ -1,13 +1,15 @@
 //! What may be asked of the writer, and which operations must not stand in
 //! the same group.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::disk::{Change as Written, Head};
 use crate::model::{
-    ApiKeyId, Attempt, AuditEntry, Cause, DeviceName, DirectoryChange, EndReason, Origin, Outcome,
-    Precondition, Resource, Session, SessionId, Subject, Timestamp, UserName,
+    ApiKeyId, Attempt, AuditEntry, Cause, DeviceName, Directory, DirectoryChange, EndReason,
+    Origin, Outcome, Precondition, Resource, Session, SessionId, Subject, Timestamp, UserName,
 };
 use crate::store::{
     Begun, End, EndSome, EndedSome, NewSession, Refresh, Refreshed, Signer, StoreError, Swept,
@@ -47,6 +49,11 @@ pub enum Op {
     Note(Box<AuditEntry>, Reply<()>),
     /// Keep a small named value; `None` removes it.
     PutMeta(String, Option<Vec<u8>>, Reply<()>),
+    /// Tell every group from here on to a backup, by its changes of records;
+    /// the answer is what there is before them.
+    Watch(std::sync::mpsc::Sender<Vec<Written>>, Reply<Cut>),
+    /// No more of that; the answer is what the groups told of come to.
+    Unwatch(Reply<Cut>),
     /// Keep the trusted time, which may be lower than before only after the
     /// operator reset a poisoned clock.
     MarkClock {
@@ -55,6 +62,15 @@ pub enum Op {
         entry: Option<Box<AuditEntry>>,
         reply: Reply<()>,
     },
+}
+
+/// A point between two groups.
+#[derive(Debug)]
+pub struct Cut {
+    /// The group before it.
+    pub head: Head,
+    /// Users, devices, roles and API keys at it.
+    pub directory: Arc<Directory>,
 }
 
 /// A session to open.
@@ -199,6 +215,7 @@ impl Op {
             Self::Refresh(_, reply) => drop(reply.send(Err(error))),
             Self::Change(_, reply) => drop(reply.send(Err(error))),
             Self::Sweep(_, _, reply) => drop(reply.send(Err(error))),
+            Self::Watch(_, reply) | Self::Unwatch(reply) => drop(reply.send(Err(error))),
             Self::EndAll(_, reply)
             | Self::Write(_, reply)
             | Self::NoteUse(_, _, _, reply)

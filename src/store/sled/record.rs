@@ -81,6 +81,11 @@ impl Records {
         self.chunks.is_empty()
     }
 
+    /// All of them in their order, at most `max` at a time.
+    pub fn chunks(&self, max: usize) -> impl Iterator<Item = &[Record]> {
+        self.chunks.iter().flat_map(move |chunk| chunk.chunks(max))
+    }
+
     /// All of them, in the order they were added.
     pub fn iter(&self) -> impl Iterator<Item = &Record> {
         self.chunks.iter().flatten()

@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 use super::archive::Archive;
 use super::audit::Audit;
 use super::decide::Fenced;
-use super::disk::{Batch, Disk, Head};
+use super::disk::{Batch, Disk, Head, Reader};
 use super::lockouts::Lockouts;
 use super::op::{self, Op};
 use super::open::{Loaded, Notice, OpenError};
@@ -31,9 +31,9 @@ use crate::model::{
 };
 use crate::ndata::{AuditMember, EndedMember, Query, Selected, SessionMember};
 use crate::store::{
-    Access, Begun, Checked, End, EndSome, EndedSome, FeedPlace, NewSession, Refresh, Refreshed,
-    Revocations, Rules, Scope, SessionPage, Signer, Store, StoreError, StoreHealth, Swept,
-    TokenState,
+    Access, Backups, Begun, Checked, End, EndSome, EndedSome, FeedPlace, NewSession, Refresh,
+    Refreshed, Revocations, Rules, Scope, SessionPage, Signer, Store, StoreError, StoreHealth,
+    Swept, TokenState,
 };
 
 /// Operations that may wait for the writer; more are refused as busy.
@@ -49,6 +49,8 @@ const FLUSH_MAX: Duration = Duration::from_secs(8);
 const DRAIN_EVERY: Duration = Duration::from_millis(100);
 /// How much nicer to others the merging thread is than the serving ones.
 const ORDER_NICENESS: i32 = 5;
+/// How much nicer to others work is that nobody at a till waits for.
+const BESIDE_NICENESS: i32 = 10;
 /// Marks merged in one step.
 const DRAIN_BATCH: usize = 1_024;
 
@@ -64,6 +66,10 @@ pub struct SledStore {
     meta: BTreeMap<String, Vec<u8>>,
     mark: Timestamp,
     installation: String,
+    /// Reads records beside the writer.
+    pub(super) reader: Reader,
+    /// Held while a backup is made.
+    pub(super) backing_up: tokio::sync::Mutex<()>,
 }
 
 /// An open store and what an operator should know of its opening.
@@ -165,6 +171,7 @@ impl SledStore {
             lockouts: Mutex::new(lockouts),
             pulse,
         });
+        let reader = disk.reader();
         let mut disk = wrap(disk);
         let head = note_start(&mut disk, &head, clean).map_err(OpenError::Io)?;
         shared.archive.set_applied(head.commit());
@@ -197,6 +204,8 @@ impl SledStore {
             meta,
             mark,
             installation,
+            reader,
+            backing_up: tokio::sync::Mutex::new(()),
         };
         Ok(Opened { store, notices })
     }
@@ -249,7 +258,10 @@ impl SledStore {
         }
     }
 
-    async fn submit<T>(&self, op: impl FnOnce(op::Reply<T>) -> Op) -> Result<T, StoreError> {
+    pub(super) async fn submit<T>(
+        &self,
+        op: impl FnOnce(op::Reply<T>) -> Op,
+    ) -> Result<T, StoreError> {
         if self.shared.pulse.read_only() {
             return Err(StoreError::ReadOnly);
         }
@@ -268,6 +280,25 @@ impl SledStore {
             // Too late, or the writer is gone: the operation may be on the disk.
             Ok(Err(_)) | Err(_) => Err(StoreError::Unknown),
         }
+    }
+
+    /// Has work done beside everything else; a stop of the store waits for it.
+    pub(super) fn beside<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        let (sender, done) = oneshot::channel();
+        let thread = spawn(name, move || {
+            let this = rustix::thread::gettid();
+            let _ = rustix::process::setpriority_process(Some(this), BESIDE_NICENESS);
+            // Whoever asked may have left.
+            let _ = sender.send(work());
+        });
+        let mut threads = self.threads.lock();
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread);
+        done
     }
 
     fn stalled(&self) -> Option<Duration> {
@@ -553,6 +584,10 @@ impl Store for SledStore {
 
     fn next_deadline(&self) -> Option<Timestamp> {
         self.shared.table.next_deadline()
+    }
+
+    fn backups(&self) -> Option<&dyn Backups> {
+        Some(self)
     }
 
     fn health(&self) -> StoreHealth {

@@ -27,6 +27,7 @@ const PROBLEMS_MAX: usize = 100;
 /// The directory is in use, of a newer format, or can not be opened at all.
 pub fn verify(dir: &Path) -> Result<Verified, OpenError> {
     let _lock = super::open::lock(dir)?;
+    super::open::refuse_half_restored(dir)?;
     let trees = Trees::open(&SledDisk::db_dir(dir)).map_err(|error| OpenError::Io(as_io(error)))?;
     let mut verified = Verified::default();
     match read::all(&trees) {

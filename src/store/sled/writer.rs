@@ -9,12 +9,12 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use super::decide::{self, Fenced, Finish, Verdict};
-use super::disk::{Batch, Disk, Head};
-use super::op::{Op, Taken};
+use super::disk::{Batch, Change, Disk, Head};
+use super::op::{Cut, Op, Taken};
 use super::shared::Shared;
 use crate::model::{SessionId, Timestamp};
 use crate::store::{StoreError, Swept};
@@ -46,6 +46,8 @@ pub struct Writer<D> {
     /// Endings that are durable as a fence, with records still to be moved.
     fenced: VecDeque<Fenced>,
     touches: Budget,
+    /// A backup that is told of every group.
+    watch: Option<Sender<Vec<Change>>>,
     /// Newest `now` any operation has brought: the mark of groups without one.
     now: Timestamp,
 }
@@ -109,6 +111,7 @@ impl<D: Disk> Writer<D> {
             held_back: None,
             fenced,
             touches,
+            watch: None,
             now,
         }
     }
@@ -144,11 +147,10 @@ impl<D: Disk> Writer<D> {
         }
         // Also for the sweep, which comes by when nobody logs in: health shows it.
         self.look_at_room();
-        if let Op::Sweep(now, max, reply) = first {
-            let _ = reply.send(self.sweep(now, max));
+        let Some(first) = self.by_itself(first) else {
             self.shared.pulse.idle();
             return;
-        }
+        };
         self.note_time(&first);
         let mut batch = self.batch();
         let mut taken = Taken::default();
@@ -174,6 +176,32 @@ impl<D: Disk> Writer<D> {
         self.shared.pulse.idle();
     }
 
+    /// Carries out what is no operation of a group; hands back one that is.
+    fn by_itself(&mut self, op: Op) -> Option<Op> {
+        match op {
+            Op::Sweep(now, max, reply) => {
+                let _ = reply.send(self.sweep(now, max));
+            }
+            Op::Watch(watch, reply) => {
+                self.watch = Some(watch);
+                let _ = reply.send(Ok(self.cut()));
+            }
+            Op::Unwatch(reply) => {
+                self.watch = None;
+                let _ = reply.send(Ok(self.cut()));
+            }
+            op => return Some(op),
+        }
+        None
+    }
+
+    fn cut(&self) -> Cut {
+        Cut {
+            head: self.head.clone(),
+            directory: self.shared.view.directory(),
+        }
+    }
+
     fn note_time(&mut self, op: &Op) {
         let now = match op {
             Op::EndSome(_, now, _)
@@ -188,7 +216,7 @@ impl<D: Disk> Writer<D> {
             Op::Refresh(exchange, _) => exchange.now,
             Op::Change(change, _) => change.now,
             Op::Note(entry, _) => entry.at,
-            Op::Write(..) | Op::PutMeta(..) => return,
+            Op::Write(..) | Op::PutMeta(..) | Op::Watch(..) | Op::Unwatch(..) => return,
         };
         self.now = if matches!(op, Op::MarkClock { reset: true, .. }) {
             now
@@ -211,7 +239,7 @@ impl<D: Disk> Writer<D> {
     /// Writes and syncs a group, then lets every operation finish. After a
     /// failure nobody can tell what the disk holds, so nothing is tried again
     /// and nothing more is written.
-    fn write(&mut self, batch: Batch, finishes: Vec<Finish>) {
+    fn write(&mut self, mut batch: Batch, finishes: Vec<Finish>) {
         let outcome = self.commit(&batch);
         // The disk has answered: who is answered next may come back at once.
         self.shared.pulse.busy();
@@ -220,6 +248,7 @@ impl<D: Disk> Writer<D> {
             for entry in &batch.audited {
                 self.shared.audit.show(Arc::clone(entry));
             }
+            self.tell(&mut batch);
             self.head = batch.into_head();
             self.shared.table.set_applied(self.head.commit());
             self.shared.pulse.set_commit(self.head.commit());
@@ -230,6 +259,17 @@ impl<D: Disk> Writer<D> {
         }
         if durable {
             self.shared.archive.set_applied(self.head.commit());
+        }
+    }
+
+    /// Tells the backup of a durable group, if one is being made.
+    fn tell(&mut self, batch: &mut Batch) {
+        let Some(watch) = &self.watch else {
+            return;
+        };
+        // A backup that was given up listens no more.
+        if watch.send(batch.take_changes()).is_err() {
+            self.watch = None;
         }
     }
 

@@ -83,6 +83,8 @@ pub fn touched(op: &Op, shared: &Shared) -> Touched {
         | Op::Change(..)
         | Op::EndAll(..)
         | Op::Sweep(..)
+        | Op::Watch(..)
+        | Op::Unwatch(..)
         | Op::MarkClock { .. } => alone(),
     }
 }
@@ -99,7 +101,9 @@ pub fn decide(op: Op, shared: &Shared, batch: &mut Batch) -> Verdict {
         Op::Refresh(wanted, reply) => refresh::exchange(&wanted, reply, shared, batch),
         Op::Change(change, reply) => change::change_directory(*change, reply, shared, batch),
         Op::EndAll(end, reply) => fence::end_all(*end, reply, shared, batch),
-        Op::Sweep(..) => unreachable!("the writer sweeps by itself"),
+        Op::Sweep(..) | Op::Watch(..) | Op::Unwatch(..) => {
+            unreachable!("the writer carries it out by itself")
+        }
         Op::Write(id, reply) => write::write(id, reply, shared, batch),
         Op::NoteUse(user, at, _, reply) => lockout::set_use(&user, at, reply, shared, batch),
         Op::PutMeta(name, value, reply) => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Head;
+use super::writes::{Change, Tree, Writes};
 use crate::model::{
     ApiKey, ApiKeyId, AuditEntry, Device, DeviceName, Directory, EndedSession, NameKey, Role,
     RoleName, SessionId, Timestamp, User, UserId, UserName,
@@ -22,17 +23,17 @@ const AUDIT_PLACE_BITS: u32 = 16;
 #[derive(Debug)]
 pub struct Batch {
     head: Head,
-    pub sessions: sled::Batch,
-    pub by_last_access: sled::Batch,
-    pub by_user: sled::Batch,
-    pub users: sled::Batch,
-    pub devices: sled::Batch,
-    pub roles: sled::Batch,
-    pub api_keys: sled::Batch,
-    pub ended: sled::Batch,
-    pub lockouts: sled::Batch,
-    pub audit: sled::Batch,
-    pub meta: sled::Batch,
+    pub sessions: Writes,
+    pub by_last_access: Writes,
+    pub by_user: Writes,
+    pub users: Writes,
+    pub devices: Writes,
+    pub roles: Writes,
+    pub api_keys: Writes,
+    pub ended: Writes,
+    pub lockouts: Writes,
+    pub audit: Writes,
+    pub meta: Writes,
     /// Audit entries of this group, for readers once it is durable.
     pub audited: Vec<Arc<AuditEntry>>,
     /// How many of them have their number from this group.
@@ -63,19 +64,19 @@ impl Batch {
         head.stored.mark = head.stored.mark.max(now.as_millis());
         Self {
             head,
-            sessions: sled::Batch::default(),
-            by_last_access: sled::Batch::default(),
-            by_user: sled::Batch::default(),
-            users: sled::Batch::default(),
-            devices: sled::Batch::default(),
-            roles: sled::Batch::default(),
-            api_keys: sled::Batch::default(),
-            ended: sled::Batch::default(),
-            lockouts: sled::Batch::default(),
-            audit: sled::Batch::default(),
+            sessions: Writes::default(),
+            by_last_access: Writes::default(),
+            by_user: Writes::default(),
+            users: Writes::default(),
+            devices: Writes::default(),
+            roles: Writes::default(),
+            api_keys: Writes::default(),
+            ended: Writes::default(),
+            lockouts: Writes::default(),
+            audit: Writes::default(),
             audited: Vec::new(),
             audit_places: 0,
-            meta: sled::Batch::default(),
+            meta: Writes::default(),
             touched: Touched::default(),
             base: None,
         }
@@ -89,6 +90,24 @@ impl Batch {
     /// The head as it stands when this group is on the disk.
     pub fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// The changes of records, in their order; of the indexes none. The group
+    /// is on the disk.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        let trees = [
+            (Tree::Meta, &mut self.meta),
+            (Tree::Sessions, &mut self.sessions),
+            (Tree::Lockouts, &mut self.lockouts),
+            (Tree::Ended, &mut self.ended),
+            (Tree::Audit, &mut self.audit),
+            (Tree::Users, &mut self.users),
+            (Tree::Devices, &mut self.devices),
+            (Tree::Roles, &mut self.roles),
+            (Tree::ApiKeys, &mut self.api_keys),
+        ];
+        let taken = trees.map(|(tree, writes)| std::mem::take(writes).of(tree));
+        taken.into_iter().flatten().collect()
     }
 
     /// The head, once the group is on the disk.
@@ -229,9 +248,7 @@ impl Batch {
         let number = self.commit() << AUDIT_PLACE_BITS | self.audit_places;
         self.audit_places += 1;
         let entry = Arc::new(AuditEntry { number, ..entry });
-        let key = keys::audit(number);
-        self.head.stored.audit.add(digest::hash(&key));
-        self.audit_again(Arc::clone(&entry));
+        self.audit_as_numbered(Arc::clone(&entry));
         entry
     }
 
@@ -242,6 +259,13 @@ impl Batch {
             .insert(key.as_slice(), codec::encode_audit(&entry));
         self.audited.push(entry);
         self.touched.audit = true;
+    }
+
+    /// Adds an entry that has its number already.
+    pub fn audit_as_numbered(&mut self, entry: Arc<AuditEntry>) {
+        let key = keys::audit(entry.number);
+        self.head.stored.audit.add(digest::hash(&key));
+        self.audit_again(entry);
     }
 
     /// Removes an entry from the audit.

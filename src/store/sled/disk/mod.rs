@@ -4,13 +4,15 @@
 mod batch;
 mod head;
 mod sled_disk;
+mod writes;
 
 pub use batch::Batch;
 pub use batch::meta_hash;
 pub use head::Head;
 pub use head::Stored;
 pub use sled_disk::SledDisk;
-pub use sled_disk::{Parts, Trees, as_io};
+pub use sled_disk::{Parts, Reader, Trees, as_io};
+pub use writes::{Change, Tree};
 
 /// Room on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,11 +6,15 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
+use parking_lot::{Mutex, MutexGuard};
 use sled::transaction::{ConflictableTransactionResult, TransactionError, TransactionalTree};
-use sled::{Db, Transactional, Tree};
+use sled::{Db, IVec, Transactional};
 
+use super::writes::{Tree, Writes};
 use super::{Batch, Disk, Head, Room};
 use crate::store::sled::base::{Base, BaseFiles};
 use crate::store::sled::keys;
@@ -24,7 +28,8 @@ const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 #[derive(Debug)]
 pub struct SledDisk {
     dir: PathBuf,
-    trees: Trees,
+    /// Shared with whoever reads beside the writer, a few records at a time.
+    trees: Arc<Mutex<Trees>>,
     /// The database's own file once more: sled does not let us sync its handle.
     file: File,
     side: Side,
@@ -42,17 +47,17 @@ pub struct SledDisk {
 #[derive(Clone, Debug)]
 pub struct Trees {
     pub db: Db,
-    pub sessions: Tree,
-    pub by_last_access: Tree,
-    pub by_user: Tree,
-    pub users: Tree,
-    pub devices: Tree,
-    pub roles: Tree,
-    pub api_keys: Tree,
-    pub ended: Tree,
-    pub lockouts: Tree,
-    pub audit: Tree,
-    pub meta: Tree,
+    pub sessions: sled::Tree,
+    pub by_last_access: sled::Tree,
+    pub by_user: sled::Tree,
+    pub users: sled::Tree,
+    pub devices: sled::Tree,
+    pub roles: sled::Tree,
+    pub api_keys: sled::Tree,
+    pub ended: sled::Tree,
+    pub lockouts: sled::Tree,
+    pub audit: sled::Tree,
+    pub meta: sled::Tree,
 }
 
 impl Trees {
@@ -83,7 +88,7 @@ impl Trees {
 
     /// Writes a group in one transaction over the trees that it changes.
     fn write(&self, batch: &Batch) -> io::Result<()> {
-        let mut parts: Vec<(&Tree, &sled::Batch)> = Vec::with_capacity(9);
+        let mut parts: Vec<(&sled::Tree, &Writes)> = Vec::with_capacity(11);
         let touched = batch.touched;
         if touched.sessions {
             parts.push((&self.sessions, &batch.sessions));
@@ -108,10 +113,10 @@ impl Trees {
         let mut meta = batch.meta.clone();
         meta.insert(keys::HEAD, batch.head().encode());
         parts.push((&self.meta, &meta));
-        let trees: Vec<&Tree> = parts.iter().map(|(tree, _)| *tree).collect();
+        let trees: Vec<&sled::Tree> = parts.iter().map(|(tree, _)| *tree).collect();
         let write = |views: &Vec<TransactionalTree>| -> ConflictableTransactionResult<(), ()> {
             for (view, (_, part)) in views.iter().zip(&parts) {
-                view.apply_batch(part)?;
+                part.apply(view)?;
             }
             Ok(())
         };
@@ -120,6 +125,37 @@ impl Trees {
             Err(TransactionError::Storage(error)) => Err(as_io(error)),
             Err(TransactionError::Abort(())) => Err(io::Error::other("the transaction gave up")),
         }
+    }
+
+    /// The tree that holds these records.
+    pub fn tree(&self, tree: Tree) -> &sled::Tree {
+        match tree {
+            Tree::Meta => &self.meta,
+            Tree::Sessions => &self.sessions,
+            Tree::Lockouts => &self.lockouts,
+            Tree::Ended => &self.ended,
+            Tree::Audit => &self.audit,
+            Tree::Users => &self.users,
+            Tree::Devices => &self.devices,
+            Tree::Roles => &self.roles,
+            Tree::ApiKeys => &self.api_keys,
+        }
+    }
+
+    /// At most `max` records of a tree behind this key, in the order of keys.
+    /// The head is no record.
+    pub fn records_behind(
+        &self,
+        tree: Tree,
+        key: Option<&[u8]>,
+        max: usize,
+    ) -> io::Result<Vec<(IVec, IVec)>> {
+        let from = key.map_or(Bound::Unbounded, Bound::Excluded);
+        let records = self.tree(tree).range::<&[u8], _>((from, Bound::Unbounded));
+        let is_head = |key: &IVec| tree == Tree::Meta && key == keys::HEAD;
+        let records = records.filter(|one| !one.as_ref().is_ok_and(|(key, _)| is_head(key)));
+        let records: sled::Result<Vec<_>> = records.take(max).collect();
+        records.map_err(as_io)
     }
 
     fn stored_commit(&self) -> io::Result<Option<u64>> {
@@ -165,7 +201,7 @@ impl SledDisk {
         ballast.restore();
         Ok(Self {
             dir,
-            trees,
+            trees: Arc::new(Mutex::new(trees)),
             file,
             side,
             base,
@@ -174,6 +210,11 @@ impl SledDisk {
             no_sync: false,
             _lock: lock,
         })
+    }
+
+    /// Reads records while groups are written, for as long as this disk is open.
+    pub fn reader(&self) -> Reader {
+        Reader(Arc::downgrade(&self.trees))
     }
 
     /// Leaves the sync out of every group.
@@ -188,22 +229,23 @@ impl SledDisk {
         tracing::error!(target: "store", "the disk is full; the reserve is given up for this group");
         self.give_ballast()?;
         let db_dir = Self::db_dir(&self.dir);
-        self.trees = {
+        let mut trees = self.trees.lock();
+        *trees = {
             // sled holds a lock on its file until the last handle is gone.
             let placeholder = Trees::open_temporary().map_err(as_io)?;
-            drop(std::mem::replace(&mut self.trees, placeholder));
+            drop(std::mem::replace(&mut *trees, placeholder));
             Trees::open(&db_dir).map_err(as_io)?
         };
         self.file = db_file(&self.dir)?;
-        let stored = self.trees.stored_commit()?;
+        let stored = trees.stored_commit()?;
         if stored == Some(batch.commit()) {
             return Ok(());
         }
         if stored.is_some_and(|stored| stored + 1 != batch.commit()) {
             return Err(io::Error::other("groups are missing after a full disk"));
         }
-        self.trees.write(batch)?;
-        self.flush()
+        trees.write(batch)?;
+        trees.flush()
     }
 
     fn give_ballast(&mut self) -> io::Result<()> {
@@ -220,13 +262,39 @@ impl SledDisk {
             done => done,
         }
     }
+}
 
-    fn flush(&self) -> io::Result<()> {
-        self.trees.db.flush().map(drop).map_err(as_io)
+/// Reads records beside the writer: never while a group is being written, and
+/// only a few at a time. It does not keep the database open.
+#[derive(Clone, Debug)]
+pub struct Reader(Weak<Mutex<Trees>>);
+
+impl Reader {
+    /// At most `max` records of a tree behind this key, in the order of keys.
+    ///
+    /// # Errors
+    /// The disk refused, or the store is closed.
+    pub fn records_behind(
+        &self,
+        tree: Tree,
+        key: Option<&[u8]>,
+        max: usize,
+    ) -> io::Result<Vec<(IVec, IVec)>> {
+        let closed = || io::Error::other("the store was closed meanwhile");
+        let trees = self.0.upgrade().ok_or_else(closed)?;
+        let trees = trees.lock();
+        let records = trees.records_behind(tree, key, max);
+        // The writer is first in the queue: it gets its turn before the next records.
+        MutexGuard::unlock_fair(trees);
+        records
     }
 }
 
 impl Trees {
+    fn flush(&self) -> io::Result<()> {
+        self.db.flush().map(drop).map_err(as_io)
+    }
+
     fn open_temporary() -> sled::Result<Self> {
         let db = sled::Config::new()
             .temporary(true)
@@ -252,7 +320,11 @@ impl Trees {
 
 impl Disk for SledDisk {
     fn commit(&mut self, batch: &Batch) -> io::Result<()> {
-        match self.trees.write(batch).and_then(|()| self.flush()) {
+        let written = {
+            let trees = self.trees.lock();
+            trees.write(batch).and_then(|()| trees.flush())
+        };
+        match written {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 self.write_with_ballast(batch)
             }

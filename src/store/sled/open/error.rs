@@ -39,6 +39,15 @@ pub enum OpenError {
         /// What is wrong.
         why: String,
     },
+    /// A restore into it was not completed.
+    #[error(
+        "data_dir: a restore into {} was interrupted; run 'tillgate restore FILE' with this \
+         directory again", .dir.display()
+    )]
+    HalfRestored {
+        /// The data directory.
+        dir: PathBuf,
+    },
     /// Something else has its name.
     #[error(
         "data_dir: {} is no directory; name another one with --data-dir", .dir.display()

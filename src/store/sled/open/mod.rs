@@ -11,6 +11,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::backup;
 use super::base::{self, Base, BaseFiles, FoundBases};
 use super::disk::{Batch, Disk, Head, SledDisk};
 use super::fence::Fence;
@@ -66,6 +67,7 @@ pub struct Loaded {
 pub fn open(dir: &Path, wall: Timestamp) -> Result<Loaded, OpenError> {
     make_dir(dir)?;
     let lock = lock(dir)?;
+    refuse_half_restored(dir)?;
     let FoundBases {
         files,
         newest,
@@ -100,7 +102,7 @@ pub fn open(dir: &Path, wall: Timestamp) -> Result<Loaded, OpenError> {
     }
 }
 
-fn make_dir(dir: &Path) -> Result<(), OpenError> {
+pub fn make_dir(dir: &Path) -> Result<(), OpenError> {
     use std::os::unix::fs::DirBuilderExt;
     if dir.is_dir() {
         return Ok(());
@@ -118,6 +120,16 @@ fn make_dir(dir: &Path) -> Result<(), OpenError> {
     Ok(base::sync_dir(parent.unwrap_or(Path::new(".")))?)
 }
 
+/// A directory that a restore was interrupted in is no store yet.
+pub fn refuse_half_restored(dir: &Path) -> Result<(), OpenError> {
+    if dir.join(backup::MARKER).exists() {
+        let dir = dir.to_owned();
+        return Err(OpenError::HalfRestored { dir });
+    }
+    Ok(())
+}
+
+/// Takes a data directory for this process.
 pub fn lock(dir: &Path) -> Result<File, OpenError> {
     let file = base::private_file(&dir.join("lock"))?;
     match file.try_lock() {

@@ -6,13 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::model::{
-    ApiKeyId, AuditEntry, DeviceName, Directory, EndedSession, NameKey, RoleName, SessionId,
-    UserId, UserLock,
+    ApiKeyId, AuditEntry, DeviceName, Directory, EndedSession, NameKey, RoleName, Session,
+    SessionId, UserId, UserLock,
 };
-use crate::store::sled::base;
+use crate::store::sled::base::DirectoryDigest;
 use crate::store::sled::codec::{self, CodecError, Names};
 use crate::store::sled::digest::{self, Digest};
-use crate::store::sled::disk::{Head, Stored, Trees, as_io, meta_hash};
+use crate::store::sled::disk::{Head, Stored, Tree, Trees, as_io, meta_hash};
 use crate::store::sled::fence::Fence;
 use crate::store::sled::keys::{self, Meta};
 use crate::store::sled::lockouts::lock_hash;
@@ -20,6 +20,25 @@ use crate::store::sled::record::Records;
 
 /// The named value that holds the installation's name for itself.
 pub const INSTALLATION: &str = "installation";
+
+/// Where records come from: a database, or a backup of one.
+pub trait Source {
+    /// Calls `read` with every record of a tree, in the order of keys.
+    fn each(&mut self, tree: Tree, read: &mut Read<'_>) -> Result<(), Unreadable>;
+}
+
+/// What takes a record's key and value.
+pub type Read<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), Unreadable> + 'a;
+
+impl Source for &Trees {
+    fn each(&mut self, tree: Tree, read: &mut Read<'_>) -> Result<(), Unreadable> {
+        for entry in self.tree(tree) {
+            let (key, value) = entry?;
+            read(&key, &value)?;
+        }
+        Ok(())
+    }
+}
 
 /// Everything a database holds.
 #[derive(Debug)]
@@ -58,13 +77,20 @@ struct Found {
     directory: u64,
 }
 
-/// Why a database can not be read.
+/// Why records can not be read.
 #[derive(Debug)]
 pub enum Unreadable {
     /// A newer version wrote it.
     Newer(u8),
     /// This is wrong.
     Damaged(String),
+}
+
+impl Unreadable {
+    /// This is wrong.
+    pub fn damaged(what: &str) -> Self {
+        Self::Damaged(what.to_owned())
+    }
 }
 
 impl From<CodecError> for Unreadable {
@@ -121,6 +147,26 @@ impl Contents {
         Ok(())
     }
 
+    /// What the indexes of a backup come to follows from its sessions, and what
+    /// it withholds of `meta` counts by its hashes.
+    pub fn derive(&mut self, withheld: Digest) {
+        for record in self.sessions.iter() {
+            let Session {
+                id,
+                identity,
+                last_access_at,
+                ..
+            } = &record.session;
+            let by_last_access = keys::instant_and_id(*last_access_at, *id);
+            self.found.by_last_access.add(digest::hash(&by_last_access));
+            let by_user = keys::user_and_id(&identity.user_name, *id);
+            self.found.by_user.add(digest::hash(&by_user));
+        }
+        let meta = &mut self.found.meta;
+        meta.count = meta.count.wrapping_add(withheld.count);
+        meta.sum = meta.sum.wrapping_add(withheld.sum);
+    }
+
     /// Whether users, devices and roles are what the head says was written.
     pub fn directory_fits(&self, head: &Head) -> bool {
         head.stored.directory == self.found.directory
@@ -136,7 +182,7 @@ pub fn all(trees: &Trees) -> Result<Contents, Unreadable> {
             let by_last_access = indexes(&trees.by_last_access)?;
             Ok::<_, Unreadable>((by_last_access, indexes(&trees.by_user)?))
         });
-        let contents = guarded(|| records(trees));
+        let contents = guarded(|| records(&mut &*trees, None));
         let beside = beside
             .join()
             .unwrap_or(Err(Unreadable::Damaged(PANICKED.to_owned())));
@@ -161,18 +207,19 @@ fn keys_of(tree: &sled::Tree) -> Result<Digest, Unreadable> {
     Ok(found)
 }
 
-fn records(trees: &Trees) -> Result<Contents, Unreadable> {
+/// Everything in the records of a source. A backup brings its head along.
+pub fn records(source: &mut impl Source, head: Option<&Stored>) -> Result<Contents, Unreadable> {
     let mut found = Found::default();
     let mut names = Names::default();
-    let meta = meta(trees, &mut names)?;
+    let meta = meta(source, head, &mut names)?;
     found.meta = meta.digest;
-    let sessions = sessions(trees, &mut names, &mut found.sessions)?;
-    let lockouts = lockouts(trees, &mut found.lockouts)?;
-    let ended = ended(trees, &mut names, &mut found.ended)?;
-    let audit = audit(trees, &mut names, &mut found.audit)?;
+    let sessions = sessions(source, &mut names, &mut found.sessions)?;
+    let lockouts = lockouts(source, &mut found.lockouts)?;
+    let ended = ended(source, &mut names, &mut found.ended)?;
+    let audit = audit(source, &mut names, &mut found.audit)?;
     let held_user = meta.head.as_ref().is_some_and(|head| head.stored.held_user);
-    let directory = directory(trees, held_user)?;
-    found.directory = base::directory_digest(&directory);
+    let (directory, sum) = directory(source, held_user)?;
+    found.directory = sum;
     Ok(Contents {
         head: meta.head,
         sessions,
@@ -195,150 +242,158 @@ struct MetaTree {
     digest: Digest,
 }
 
-fn meta(trees: &Trees, names: &mut Names) -> Result<MetaTree, Unreadable> {
-    let mut stored = None;
+fn meta(
+    source: &mut impl Source,
+    head: Option<&Stored>,
+    names: &mut Names,
+) -> Result<MetaTree, Unreadable> {
+    let mut stored = head.cloned();
     let mut hashes = BTreeMap::new();
-    let mut read = MetaTree {
+    let mut found = MetaTree {
         head: None,
         fences: Vec::new(),
         values: BTreeMap::new(),
         signed: Vec::new(),
         digest: Digest::default(),
     };
-    for entry in &trees.meta {
-        let (key, value) = entry?;
-        match keys::parse_meta(&key) {
+    source.each(Tree::Meta, &mut |key, value| {
+        match keys::parse_meta(key) {
             Some(Meta::Head) => {
-                stored = Some(Head::decode(&value)?);
-                continue;
+                stored = Some(Head::decode(value)?);
+                return Ok(());
             }
-            Some(Meta::Fence(_)) => read.fences.push(codec::decode_fence(&value, names)?),
+            Some(Meta::Fence(_)) => found.fences.push(codec::decode_fence(value, names)?),
             Some(Meta::Value(name)) => {
-                let bytes: &[u8] = codec::decode(&value)?;
-                read.values.insert(name.to_owned(), bytes.to_vec());
+                let bytes: &[u8] = codec::decode(value)?;
+                found.values.insert(name.to_owned(), bytes.to_vec());
             }
             Some(Meta::Signed(api_key)) => {
-                let id = SessionId::from_bytes(codec::decode(&value)?);
-                let bad = |_| Unreadable::Damaged("the session of an API key is no id".to_owned());
-                read.signed.push((api_key, id.map_err(bad)?));
+                let id = SessionId::from_bytes(codec::decode(value)?);
+                let bad = |_| Unreadable::damaged("the session of an API key is no id");
+                found.signed.push((api_key, id.map_err(bad)?));
             }
-            None => return Err(Unreadable::Damaged("an unknown key in meta".to_owned())),
+            None => return Err(Unreadable::damaged("an unknown key in meta")),
         }
-        let hash = meta_hash(&key, &value);
-        read.digest.add(hash);
+        let hash = meta_hash(key, value);
+        found.digest.add(hash);
         hashes.insert(key.to_vec(), hash);
-    }
-    let installation = read
+        Ok(())
+    })?;
+    let installation = found
         .values
         .get(INSTALLATION)
         .map(|id| String::from_utf8_lossy(id));
-    read.head = stored.map(|stored| Head {
+    found.head = stored.map(|stored| Head {
         stored,
         installation: installation.unwrap_or_default().as_ref().into(),
         meta: hashes,
     });
-    Ok(read)
+    Ok(found)
 }
 
-fn sessions(trees: &Trees, names: &mut Names, found: &mut Digest) -> Result<Records, Unreadable> {
+fn sessions(
+    source: &mut impl Source,
+    names: &mut Names,
+    found: &mut Digest,
+) -> Result<Records, Unreadable> {
     let mut sessions = Records::default();
-    for entry in &trees.sessions {
-        let (key, value) = entry?;
-        let id = SessionId::from_bytes(&key)
-            .map_err(|_| Unreadable::Damaged("a session's key is no id".to_owned()))?;
-        let record = codec::decode_session(id, &value, names)?;
-        found.add(digest::hash_written(&key, record.written));
+    source.each(Tree::Sessions, &mut |key, value| {
+        let bad = |_| Unreadable::damaged("a session's key is no id");
+        let id = SessionId::from_bytes(key).map_err(bad)?;
+        let record = codec::decode_session(id, value, names)?;
+        found.add(digest::hash_written(key, record.written));
         sessions.push(record);
-    }
+        Ok(())
+    })?;
     Ok(sessions)
 }
 
 fn ended(
-    trees: &Trees,
+    source: &mut impl Source,
     names: &mut Names,
     found: &mut Digest,
 ) -> Result<Vec<Arc<EndedSession>>, Unreadable> {
     let mut all = Vec::new();
-    for entry in &trees.ended {
-        let (key, value) = entry?;
-        let (ended_at, id) = keys::parse_instant_and_id(&key)
-            .ok_or_else(|| Unreadable::Damaged("an archive key is none".to_owned()))?;
-        let ended = codec::decode_ended(ended_at, id, &value, names)?;
-        found.add(digest::hash(&key));
+    source.each(Tree::Ended, &mut |key, value| {
+        let (ended_at, id) = keys::parse_instant_and_id(key)
+            .ok_or_else(|| Unreadable::damaged("an archive key is none"))?;
+        let ended = codec::decode_ended(ended_at, id, value, names)?;
+        found.add(digest::hash(key));
         all.push(Arc::new(ended));
-    }
+        Ok(())
+    })?;
     Ok(all)
 }
 
 fn lockouts(
-    trees: &Trees,
+    source: &mut impl Source,
     found: &mut Digest,
 ) -> Result<Vec<(NameKey, UserLock, u64)>, Unreadable> {
     let mut lockouts = Vec::new();
-    for entry in &trees.lockouts {
-        let (key, value) = entry?;
-        let key = key.as_ref().try_into().map(NameKey);
-        let key = key.map_err(|_| Unreadable::Damaged("a lockout's key is none".to_owned()))?;
-        let hash = lock_hash(key, &value);
+    source.each(Tree::Lockouts, &mut |key, value| {
+        let key = key.try_into().map(NameKey);
+        let key = key.map_err(|_| Unreadable::damaged("a lockout's key is none"))?;
+        let hash = lock_hash(key, value);
         found.add(hash);
-        lockouts.push((key, codec::decode_lock(&value)?, hash));
-    }
+        lockouts.push((key, codec::decode_lock(value)?, hash));
+        Ok(())
+    })?;
     Ok(lockouts)
 }
 
 fn audit(
-    trees: &Trees,
+    source: &mut impl Source,
     names: &mut Names,
     found: &mut Digest,
 ) -> Result<Vec<Arc<AuditEntry>>, Unreadable> {
     let mut all = Vec::new();
-    for entry in &trees.audit {
-        let (key, value) = entry?;
-        let number = keys::parse_audit(&key)
-            .ok_or_else(|| Unreadable::Damaged("an audit key is none".to_owned()))?;
-        found.add(digest::hash(&key));
-        all.push(Arc::new(codec::decode_audit(number, &value, names)?));
-    }
+    source.each(Tree::Audit, &mut |key, value| {
+        let number =
+            keys::parse_audit(key).ok_or_else(|| Unreadable::damaged("an audit key is none"))?;
+        found.add(digest::hash(key));
+        all.push(Arc::new(codec::decode_audit(number, value, names)?));
+        Ok(())
+    })?;
     Ok(all)
 }
 
-fn directory(trees: &Trees, held_user: bool) -> Result<Directory, Unreadable> {
+/// Users, devices, roles and API keys, and what their bytes come to.
+fn directory(source: &mut impl Source, held_user: bool) -> Result<(Directory, u64), Unreadable> {
     let bad = |what: &str| Unreadable::Damaged(format!("the key of a {what} is none"));
+    let mut sum = DirectoryDigest::default();
     let mut users = Vec::new();
-    for entry in &trees.users {
-        let (key, value) = entry?;
-        let id: [u8; 12] = key.as_ref().try_into().map_err(|_| bad("user"))?;
-        users.push(Arc::new(codec::decode_user(
-            UserId::from_bytes(id),
-            &value,
-        )?));
-    }
+    source.each(Tree::Users, &mut |key, value| {
+        let id = key.try_into().map_err(|_| bad("user"))?;
+        users.push(Arc::new(codec::decode_user(UserId::from_bytes(id), value)?));
+        sum.add(Tree::Users, key, value);
+        Ok(())
+    })?;
     let mut devices = Vec::new();
-    for entry in &trees.devices {
-        let (key, value) = entry?;
-        let name = std::str::from_utf8(&key)
-            .ok()
-            .and_then(|name| DeviceName::parse(name).ok());
-        let name = name.ok_or_else(|| bad("device"))?;
-        devices.push(Arc::new(codec::decode_device(name, &value)?));
-    }
+    source.each(Tree::Devices, &mut |key, value| {
+        let name = name(key, DeviceName::parse).ok_or_else(|| bad("device"))?;
+        devices.push(Arc::new(codec::decode_device(name, value)?));
+        sum.add(Tree::Devices, key, value);
+        Ok(())
+    })?;
     let mut roles = Vec::new();
-    for entry in &trees.roles {
-        let (key, value) = entry?;
-        let name = std::str::from_utf8(&key)
-            .ok()
-            .and_then(|name| RoleName::parse(name).ok());
-        let name = name.ok_or_else(|| bad("role"))?;
-        roles.push(Arc::new(codec::decode_role(name, &value)?));
-    }
+    source.each(Tree::Roles, &mut |key, value| {
+        let name = name(key, RoleName::parse).ok_or_else(|| bad("role"))?;
+        roles.push(Arc::new(codec::decode_role(name, value)?));
+        sum.add(Tree::Roles, key, value);
+        Ok(())
+    })?;
     let mut api_keys = Vec::new();
-    for entry in &trees.api_keys {
-        let (key, value) = entry?;
-        let id: [u8; 12] = key.as_ref().try_into().map_err(|_| bad("API key"))?;
+    source.each(Tree::ApiKeys, &mut |key, value| {
+        let id = key.try_into().map_err(|_| bad("API key"))?;
         let id = ApiKeyId::from_bytes(id);
-        api_keys.push(Arc::new(codec::decode_api_key(id, &value)?));
-    }
-    Ok(Directory::from_records(
-        users, devices, roles, api_keys, held_user,
-    ))
+        api_keys.push(Arc::new(codec::decode_api_key(id, value)?));
+        sum.add(Tree::ApiKeys, key, value);
+        Ok(())
+    })?;
+    let directory = Directory::from_records(users, devices, roles, api_keys, held_user);
+    Ok((directory, sum.total()))
+}
+
+fn name<N, E>(key: &[u8], parse: impl FnOnce(&str) -> Result<N, E>) -> Option<N> {
+    parse(std::str::from_utf8(key).ok()?).ok()
 }

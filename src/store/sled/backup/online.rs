@@ -1,0 +1,53 @@
+//! A backup beside the running store: what is asked of the writer, and what a
+//! thread of its own does meanwhile.
+
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+use super::take::{self, Waiting};
+use super::{BackupError, BackupInfo, BackupOrder, Progress};
+use crate::store::sled::op::Op;
+use crate::store::sled::store::SledStore;
+use crate::store::{Backups, Pending, StoreError};
+
+const THREAD: &str = "tillgate-backup";
+
+impl Backups for SledStore {
+    fn back_up(
+        &self,
+        order: BackupOrder,
+        progress: Arc<Progress>,
+    ) -> Pending<'_, Result<BackupInfo, BackupError>> {
+        Box::pin(self.make(order, progress))
+    }
+}
+
+impl SledStore {
+    async fn make(
+        &self,
+        order: BackupOrder,
+        progress: Arc<Progress>,
+    ) -> Result<BackupInfo, BackupError> {
+        let _one = self
+            .backing_up
+            .try_lock()
+            .map_err(|_| BackupError::Running)?;
+        let (sender, changes) = channel();
+        let start = self.submit(|reply| Op::Watch(sender, reply)).await?;
+        let counts = take::counts_of(&start.head.stored);
+        let about = counts.sessions + counts.ended + counts.audit + counts.lockouts;
+        let waiting = Waiting::default();
+        let is_over = Arc::clone(&waiting.0);
+        let (scanned, reader) = (order.clone(), self.reader.clone());
+        let taken = self.beside(THREAD, move || {
+            take::scan(&scanned, &reader, changes, about, &is_over, &*progress)
+        });
+        let taken = taken.await.map_err(|_| BackupError::Cancelled)??;
+        let cut = self.submit(Op::Unwatch).await?;
+        // From here to the end it takes one sync; nobody breaks it off.
+        let made = self.beside(THREAD, move || take::finish(taken, &cut, order));
+        let made = made.await.map_err(|_| StoreError::Unknown)?;
+        drop(waiting);
+        made
+    }
+}

@@ -1,0 +1,94 @@
+//! The changes of one tree in a group, in the order they were made. The list
+//! goes to sled and, while a backup runs, to the backup.
+
+use sled::IVec;
+use sled::transaction::{TransactionalTree, UnabortableTransactionError};
+
+/// The trees that hold records. The indexes by last access and by user hold
+/// none: they follow from `Sessions`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Tree {
+    /// Fences, named values, sessions of API keys; the head is none of its records.
+    Meta = 1,
+    /// Live sessions.
+    Sessions = 2,
+    /// Failed logins.
+    Lockouts = 3,
+    /// The archive.
+    Ended = 4,
+    /// The audit.
+    Audit = 5,
+    /// Users.
+    Users = 6,
+    /// Devices.
+    Devices = 7,
+    /// Roles.
+    Roles = 8,
+    /// API keys.
+    ApiKeys = 9,
+}
+
+impl Tree {
+    /// All of them, in the order in which they are read.
+    pub const ALL: [Self; 9] = [
+        Self::Meta,
+        Self::Sessions,
+        Self::Lockouts,
+        Self::Ended,
+        Self::Audit,
+        Self::Users,
+        Self::Devices,
+        Self::Roles,
+        Self::ApiKeys,
+    ];
+
+    /// From its number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|tree| *tree as u8 == number)
+    }
+}
+
+/// One change of a tree: a key with its new value, or without any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which tree.
+    pub tree: Tree,
+    /// Under which key.
+    pub key: IVec,
+    /// What stands there now; `None`: nothing.
+    pub value: Option<IVec>,
+}
+
+/// The changes of one tree.
+#[derive(Clone, Debug, Default)]
+pub struct Writes(Vec<(IVec, Option<IVec>)>);
+
+impl Writes {
+    /// Puts a value under a key.
+    pub fn insert(&mut self, key: impl Into<IVec>, value: impl Into<IVec>) {
+        self.0.push((key.into(), Some(value.into())));
+    }
+
+    /// Removes what stands under a key.
+    pub fn remove(&mut self, key: impl Into<IVec>) {
+        self.0.push((key.into(), None));
+    }
+
+    /// Makes the changes within a transaction.
+    pub fn apply(&self, view: &TransactionalTree) -> Result<(), UnabortableTransactionError> {
+        for (key, value) in &self.0 {
+            match value {
+                Some(value) => view.insert(key, value)?,
+                None => view.remove(key)?,
+            };
+        }
+        Ok(())
+    }
+
+    /// The changes, as those of this tree.
+    pub fn of(self, tree: Tree) -> impl Iterator<Item = Change> {
+        let changes = self.0.into_iter();
+        changes.map(move |(key, value)| Change { tree, key, value })
+    }
+}
