@@ -8,6 +8,8 @@
 //! cargo test --features faults --test crash -- recovery --rounds 50
 //! cargo test --features faults --test crash -- moments --rounds 50
 //! cargo test --features faults --test crash -- kill --rounds 100
+//! cargo test --features faults --test crash -- reorder --images 500
+//! cargo test --features faults --test crash -- large --rounds 20
 //! cargo test --features faults --test crash -- bitflip --places 200
 //! ```
 //!
@@ -21,6 +23,8 @@ mod check;
 mod client;
 #[path = "crash/closed.rs"]
 mod closed;
+#[path = "crash/crowd.rs"]
+mod crowd;
 #[path = "crash/endings.rs"]
 mod endings;
 #[path = "crash/ground.rs"]
@@ -39,6 +43,8 @@ mod process;
 mod promise;
 #[path = "crash/records.rs"]
 mod records;
+#[path = "crash/reorder/mod.rs"]
+mod reorder;
 #[path = "crash/rounds.rs"]
 mod rounds;
 #[path = "crash/site.rs"]
@@ -59,13 +65,16 @@ use rounds::Mode;
 use tally::Tally;
 
 /// Every mode, with its rounds or places in the short set.
-const MODES: [(&str, u32); 6] = [
+const MODES: [(&str, u32); 8] = [
     ("powercut", 20),
     ("recovery", 3),
     ("moments", 2),
     ("control", 20),
     ("kill", 10),
+    ("reorder", 10),
     ("bitflip", 40),
+    // By command only.
+    ("large", 0),
 ];
 
 const USAGE: &str = "\
@@ -75,6 +84,8 @@ usage: crash [MODE...]
   moments  [--rounds N]   cut first start, import, keys, sweep           [2]
   control  [--rounds N]   the same without sync: must lose something    [20]
   kill     [--rounds N]   kill -9 only                                  [10]
+  reorder  [--images N]   lose some of the writes that no sync covers   [10]
+  large     --rounds N    cut it with 200,000 sessions, by command only
   bitflip  [--places N]   flip one bit of a closed data directory       [40]
            [--seed N]     the places again                              [random]";
 
@@ -112,6 +123,8 @@ fn run(task: &Task) -> bool {
         "moments" => moments::run(count),
         "control" => rounds::run(Mode::Control, count),
         "kill" => rounds::run(Mode::Kill, count),
+        "reorder" => reorder::run(count),
+        "large" => rounds::run(Mode::Large, count),
         _ => bitflip::run(count, task.seed),
     }
 }
@@ -136,7 +149,7 @@ fn parse(args: &[String]) -> Result<Vec<Task>, String> {
             .parse()
             .map_err(|_| format!("{arg}: not a number: {value}"))?;
         match arg.as_str() {
-            "--rounds" | "--places" => {
+            "--rounds" | "--places" | "--images" => {
                 let count = u32::try_from(number).map_err(|_| format!("{arg}: too many"))?;
                 task.count = Some(count);
             }
@@ -145,8 +158,9 @@ fn parse(args: &[String]) -> Result<Vec<Task>, String> {
         }
     }
     if tasks.is_empty() {
-        let all = MODES.map(|(mode, _)| Task {
-            mode: mode.to_owned(),
+        let all = MODES.iter().filter(|(_, count)| *count > 0);
+        let all = all.map(|(mode, _)| Task {
+            mode: (*mode).to_owned(),
             count: None,
             seed: None,
         });

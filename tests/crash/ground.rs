@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 /// Size of the filesystem; the file is sparse and mostly stays so.
-const IMAGE_BYTES: u64 = 512 * 1024 * 1024;
+const IMAGE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
 /// The shutdown ioctl of ext4 and XFS with flag 2: the filesystem stops at
 /// once and does not even flush its journal, as if the plug were pulled.

@@ -8,6 +8,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use super::client::Client;
+use super::crowd::Crowd;
 use super::ground::Ground;
 use super::history::History;
 use super::process::Process;
@@ -37,6 +38,8 @@ pub(crate) enum Mode {
     Control,
     /// The process is killed.
     Kill,
+    /// The power goes in a shop of 200,000 sessions.
+    Large,
 }
 
 impl Mode {
@@ -47,6 +50,7 @@ impl Mode {
             Self::Recovery => "recovery",
             Self::Control => "control",
             Self::Kill => "kill",
+            Self::Large => "large",
         }
     }
 }
@@ -70,6 +74,8 @@ pub(crate) fn run(mode: Mode, rounds: u32) -> bool {
     let mut bench = Bench::new(mode, site);
     for round in 0..rounds {
         bench.tally.rounds = round + 1;
+        // The second half of the rounds, so that it is met in every state.
+        bench.ends_all = mode == Mode::Large && round >= rounds / 2;
         bench.round(round);
         if mode == Mode::Control && bench.tally.broken() > 0 {
             break;
@@ -90,6 +96,9 @@ struct Bench {
     site: Site,
     tally: Tally,
     history: History,
+    crowd: Option<Crowd>,
+    /// The crowd is ended as a whole.
+    ends_all: bool,
     damaged: bool,
 }
 
@@ -101,13 +110,16 @@ impl Bench {
             site: if control { site.without_sync() } else { site },
             tally: Tally::new(mode.name(), control),
             history: History::default(),
+            crowd: None,
+            ends_all: false,
             damaged: false,
         }
     }
 
     /// One crash and what comes after it.
     fn round(&mut self, round: u32) {
-        if round.is_multiple_of(ROUNDS_PER_DATABASE) || self.damaged {
+        let is_old = round.is_multiple_of(ROUNDS_PER_DATABASE) && self.mode != Mode::Large;
+        if round == 0 || is_old || self.damaged {
             self.begin_database();
         }
         if self.mode == Mode::Recovery {
@@ -147,6 +159,16 @@ impl Bench {
         if let Err(why) = self.site.import() {
             self.history.broken(Promise::Start, why);
         }
+        if self.mode == Mode::Large {
+            self.fill();
+        }
+    }
+
+    fn fill(&mut self) {
+        match Crowd::fill(&self.site.data_dir()) {
+            Ok(crowd) => self.crowd = Some(crowd),
+            Err(why) => self.history.broken(Promise::Start, why),
+        }
     }
 
     fn crash_during_start(&mut self) {
@@ -169,8 +191,18 @@ impl Bench {
         let history = Mutex::new(std::mem::take(&mut self.history));
         let stop = AtomicBool::new(false);
         let armed = self.site.arm();
+        let ends_all = self.ends_all;
         std::thread::scope(|scope| {
             scope.spawn(|| traffic::run(&address, &owner, &history, &stop));
+            if let Some(crowd) = &mut self.crowd {
+                scope.spawn(|| {
+                    if ends_all {
+                        crowd.end_all(&address, &owner);
+                    } else {
+                        crowd.thin_out(&address, &owner, &stop);
+                    }
+                });
+            }
             std::thread::sleep(random(TRAFFIC_MILLIS));
             server.kill();
             stop.store(true, Ordering::Relaxed);
@@ -187,6 +219,11 @@ impl Bench {
         let history = Mutex::new(std::mem::take(&mut self.history));
         verdict::look(&address, &history);
         self.history = history.into_inner();
+        if let Some(crowd) = &mut self.crowd
+            && let Some(owner) = verdict::owner(&Client::new(&address))
+        {
+            crowd.look(&address, &owner, &mut self.history);
+        }
         if stop_cleanly {
             if let Err(why) = server.stop() {
                 self.history.broken(Promise::Start, why);

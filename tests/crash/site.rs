@@ -101,13 +101,18 @@ impl Site {
         }
     }
 
-    /// Starts a server and does not wait for it.
-    pub(crate) fn serve(&self) -> Process {
+    /// The server of this installation.
+    pub(crate) fn serve_command(&self) -> Command {
         let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
         if self.no_sync {
             command.arg("--fault-no-sync");
         }
-        Process::spawn(command)
+        command
+    }
+
+    /// Starts a server and does not wait for it.
+    pub(crate) fn serve(&self) -> Process {
+        Process::spawn(self.serve_command())
     }
 
     /// Waits until a server listens; its address and how long that took.

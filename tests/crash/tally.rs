@@ -45,6 +45,11 @@ impl Tally {
         }
     }
 
+    /// Whether promises have to break.
+    pub(crate) fn must_break(&self) -> bool {
+        self.must_break
+    }
+
     /// Books a violation, and shows the first ones.
     pub(crate) fn count(&mut self, violation: &Violation) {
         let shown = self.broken();

@@ -33,7 +33,7 @@ use super::history::{DEVICES, History, Replaced};
 use super::log::Did;
 use super::promise::{Promise, Violation};
 use super::wipes::Wiped;
-use super::{office, traffic};
+use super::{crowd, office, traffic};
 
 /// Sessions of each kind whose tokens are tried one by one; the listing covers
 /// the others.
@@ -115,7 +115,9 @@ pub(crate) fn owner(client: &Client) -> Option<String> {
 }
 
 fn list(client: &Client, owner: &str) -> Option<(Answer, HashMap<String, Row>)> {
-    let answer = client.get("/sessions?$take=10000", owner)?;
+    // A crowd looks at its sessions itself.
+    let path = format!("/sessions?$take=10000&userName=neq:{}", crowd::USER);
+    let answer = client.get(&path, owner)?;
     let rows = answer.body["items"].as_array()?.iter().filter_map(|item| {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let row = Row {
