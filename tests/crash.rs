@@ -33,7 +33,7 @@ mod ground;
 mod history;
 #[path = "histories/log.rs"]
 mod log;
-#[path = "crash/moments.rs"]
+#[path = "crash/moments/mod.rs"]
 mod moments;
 #[path = "crash/office.rs"]
 mod office;
@@ -81,7 +81,7 @@ const USAGE: &str = "\
 usage: crash [MODE...]
   powercut [--rounds N]   cut the power of a loop-mounted ext4 (root)   [20]
   recovery [--rounds N]   cut it, and twice more while it starts again   [3]
-  moments  [--rounds N]   cut first start, import, keys, sweep           [2]
+  moments  [--rounds N]   cut first start, import, keys, sweep, backups  [2]
   control  [--rounds N]   the same without sync: must lose something    [20]
   kill     [--rounds N]   kill -9 only                                  [10]
   reorder  [--images N]   lose some of the writes that no sync covers   [10]

@@ -37,8 +37,11 @@ impl Process {
         let (sender, first_line) = channel();
         std::thread::spawn(move || {
             let mut line = String::new();
-            let _ = BufReader::new(stdout).read_line(&mut line);
+            let mut stdout = BufReader::new(stdout);
+            let _ = stdout.read_line(&mut line);
             let _ = sender.send(line);
+            // A command that nobody listens to any more would fail.
+            let _ = std::io::copy(&mut stdout, &mut std::io::sink());
         });
         let log = std::thread::spawn(move || {
             let mut text = Vec::new();

@@ -77,6 +77,11 @@ impl Site {
         self.home().join("db")
     }
 
+    /// Its installation key.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.home().join("db.key")
+    }
+
     /// A command in this installation.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = support::binary();
@@ -99,6 +104,11 @@ impl Site {
             Some(status) if status.success() => Ok(()),
             status => Err(format!("{args:?}: {status:?}: {}", process.kill())),
         }
+    }
+
+    /// Runs a command to its end; its exit code.
+    pub(crate) fn exit_code(&self, args: &[&str]) -> Option<i32> {
+        self.spawn(args).wait(COMMAND_MAX)?.code()
     }
 
     /// The server of this installation.

@@ -1,24 +1,25 @@
 //! The power goes in the middle of one certain thing: the first start, an
-//! import, a change of the signing keys, a sweep. Afterwards the next start
+//! import, a change of the signing keys, a sweep, a backup, a restore. Afterwards the next start
 //! works, nothing acknowledged is missing, and the thing has happened as a
 //! whole or not at all.
 
-use std::time::{Duration, Instant};
+mod copies;
+mod keys;
 
-use serde_json::Value;
+use std::time::{Duration, Instant};
 
 use super::client::Client;
 use super::ground::Ground;
+use super::process::Process;
 use super::promise::{Promise, Violation};
 use super::rounds::keep;
 use super::site::{Site, random, shop_file, shop_users};
 use super::tally::Tally;
 use super::verdict;
 
-/// How long an import or a command beside the server may go on before the cut.
+/// How long an import may go on before the cut.
 const IMPORT_MILLIS: std::ops::Range<u64> = 0..150;
-const COMMAND_MILLIS: std::ops::Range<u64> = 0..60;
-/// Sessions that a change of keys meets.
+/// Sessions that meet a change of keys, a backup or a restore.
 const SESSIONS: usize = 10;
 /// Sessions that one sweep takes, and how long they live.
 const SWEPT: usize = 40;
@@ -40,7 +41,7 @@ struct Moment {
     cut: fn(&mut Site) -> Outcome,
 }
 
-const MOMENTS: [Moment; 5] = [
+const MOMENTS: [Moment; 7] = [
     Moment {
         name: "1st start",
         cut: first_start,
@@ -51,15 +52,23 @@ const MOMENTS: [Moment; 5] = [
     },
     Moment {
         name: "rotate",
-        cut: rotation,
+        cut: keys::rotation,
     },
     Moment {
         name: "revoke",
-        cut: revocation,
+        cut: keys::revocation,
     },
     Moment {
         name: "sweep",
         cut: sweep,
+    },
+    Moment {
+        name: "backup",
+        cut: copies::backup,
+    },
+    Moment {
+        name: "restore",
+        cut: copies::restore,
     },
 ];
 
@@ -149,12 +158,11 @@ fn whole_shop(site: &Site, must_be_there: bool) -> Result<usize, Violation> {
     }
 }
 
-/// Who is logged in when a signing key changes.
+/// A server and who is logged in.
 struct LoggedIn {
     address: String,
-    server: super::process::Process,
+    server: Process,
     tokens: Vec<String>,
-    keys: Vec<String>,
 }
 
 fn logged_in(site: &mut Site) -> Result<LoggedIn, Violation> {
@@ -163,7 +171,6 @@ fn logged_in(site: &mut Site) -> Result<LoggedIn, Violation> {
     let (address, _) = or_start(site.listening(&mut server))?;
     let tokens = log_in(&Client::new(&address))?;
     Ok(LoggedIn {
-        keys: keys(&address)?,
         address,
         server,
         tokens,
@@ -179,18 +186,6 @@ fn log_in(client: &Client) -> Result<Vec<String>, Violation> {
     tokens.collect()
 }
 
-/// The ids of the public keys.
-fn keys(address: &str) -> Result<Vec<String>, Violation> {
-    let path = "/.well-known/jwks.json";
-    let answer = Client::new(address).call("GET", path, None, &Value::Null);
-    let Some(answer) = answer.filter(|answer| answer.status == 200) else {
-        return broken(Promise::Start, "no public keys");
-    };
-    let keys = answer.body["keys"].as_array().cloned().unwrap_or_default();
-    let ids = keys.iter().filter_map(|key| key["kid"].as_str());
-    Ok(ids.map(str::to_owned).collect())
-}
-
 /// How many of these tokens are good.
 fn good(address: &str, tokens: &[String]) -> usize {
     let client = Client::new(address);
@@ -199,66 +194,6 @@ fn good(address: &str, tokens: &[String]) -> usize {
         answer.is_some_and(|answer| answer.status == 200)
     };
     tokens.iter().filter(is_good).count()
-}
-
-/// A new signing key comes in: what the old one signed stays good.
-fn rotation(site: &mut Site) -> Outcome {
-    let before = logged_in(site)?;
-    let armed = site.arm();
-    let mut command = site.spawn(&["keys", "rotate"]);
-    let done = command.wait(random(COMMAND_MILLIS));
-    site.cut(armed, vec![before.server, command]);
-    let acknowledged = done.is_some_and(|status| status.success());
-    let mut server = site.serve();
-    let (address, _) = or_start(site.listening(&mut server))?;
-    let after = keys(&address)?;
-    let stay = before.keys.iter().all(|key| after.contains(key));
-    let added = after.len().saturating_sub(before.keys.len());
-    if !stay || (acknowledged && added != 1) || added > 1 {
-        let what = format!("keys {:?} became {after:?}", before.keys);
-        return broken(Promise::Lost, what);
-    }
-    match good(&address, &before.tokens) {
-        SESSIONS => Ok(Acknowledged(acknowledged)),
-        some => broken(
-            Promise::Lost,
-            format!("{some} of {SESSIONS} tokens are good"),
-        ),
-    }
-}
-
-/// A signing key is revoked: all that it signed is over, or nothing of it.
-fn revocation(site: &mut Site) -> Outcome {
-    let before = logged_in(site)?;
-    or_start(site.run(&["keys", "rotate"]))?;
-    let others = log_in(&Client::new(&before.address))?;
-    let Some(old) = before.keys.first() else {
-        return broken(Promise::Start, "no public keys");
-    };
-    let armed = site.arm();
-    let mut command = site.spawn(&["keys", "revoke", old]);
-    let done = command.wait(random(COMMAND_MILLIS));
-    site.cut(armed, vec![before.server, command]);
-    let acknowledged = done.is_some_and(|status| status.success());
-    let mut server = site.serve();
-    let (address, _) = or_start(site.listening(&mut server))?;
-    let is_there = keys(&address)?.contains(old);
-    let expected = if is_there { SESSIONS } else { 0 };
-    let signed_by_it = good(&address, &before.tokens);
-    if acknowledged && is_there {
-        return broken(Promise::Returned, "a revoked key is back");
-    }
-    if signed_by_it != expected {
-        let what = format!("the key is there: {is_there}, {signed_by_it} of its tokens are good");
-        return broken(Promise::Returned, what);
-    }
-    match good(&address, &others) {
-        SESSIONS => Ok(Acknowledged(acknowledged)),
-        some => broken(
-            Promise::Lost,
-            format!("{some} of {SESSIONS} others are good"),
-        ),
-    }
 }
 
 /// Sessions expire all at once: none comes back, none is lost without a trace.
