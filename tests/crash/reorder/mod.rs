@@ -34,6 +34,8 @@ use super::verdict;
 
 /// One image in this many is one of an import into nothing.
 const IMPORT_EVERY: u32 = 5;
+/// Starts that are recorded, the second after a kill.
+const STARTS: usize = 2;
 /// Images that the run without sync may take to break a promise.
 const CONTROL_MAX: u32 = 40;
 /// Sessions of an image whose tokens are tried.
@@ -98,7 +100,7 @@ struct Recorded {
 }
 
 impl Recorded {
-    /// A shop that opens, trades, and is killed.
+    /// A shop that opens, trades, is killed, recovers, trades, and is killed.
     fn serving(with_sync: bool) -> Result<Self, String> {
         let mut site = Site::new(Ground::folder());
         site.begin();
@@ -107,14 +109,19 @@ impl Recorded {
             site = site.without_sync();
         }
         let mut recording = recording_of(&site)?;
-        let traces = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let command = calls::watched(&site.serve_command(), traces.path());
-        let mut server = Process::spawn(command);
-        let (address, _) = site.listening(&mut server)?;
-        let owner = verdict::owner(&Client::new(&address)).ok_or("the owner can not log in")?;
-        let known = Known::trade(&address, &owner);
-        server.kill();
-        recording.add(&read(traces.path())?, &site.home())?;
+        let mut known = Known::default();
+        let mut calls = Vec::new();
+        for _ in 0..STARTS {
+            let traces = tempfile::tempdir().map_err(|error| error.to_string())?;
+            let command = calls::watched(&site.serve_command(), traces.path());
+            let mut server = Process::spawn(command);
+            let (address, _) = site.listening(&mut server)?;
+            let owner = verdict::owner(&Client::new(&address));
+            known.trade(&address, &owner.ok_or("the owner can not log in")?);
+            server.kill();
+            calls.extend(read(traces.path())?);
+        }
+        recording.add(&calls, &site.home())?;
         Ok(Self {
             home: site.home(),
             recording,

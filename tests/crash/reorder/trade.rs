@@ -88,23 +88,25 @@ impl Known {
         newest(&|asked| asked.is_answered(at))..=newest(&|asked| asked.is_asked(at))
     }
 
-    /// Lets all clients trade with a server.
-    pub(crate) fn trade(address: &str, owner: &str) -> Self {
+    /// Lets all clients trade with a server, and adds what they know.
+    pub(crate) fn trade(&mut self, address: &str, owner: &str) {
+        let described = self.described.last().map_or(0, |(_, number)| *number);
         let traders = std::thread::scope(|scope| {
             let traders: Vec<_> = (0..CLIENTS)
-                .map(|number| scope.spawn(move || Trader::new(address, owner).trade(number == 0)))
+                .map(|number| {
+                    let trader = Trader::new(address, owner);
+                    scope.spawn(move || trader.trade((number == 0).then_some(described)))
+                })
                 .collect();
             let traders = traders.into_iter().map(std::thread::ScopedJoinHandle::join);
             traders
                 .collect::<Result<Vec<_>, _>>()
                 .expect("no trader panics")
         });
-        let mut known = Self::default();
         for trader in traders {
-            known.lives.extend(trader.lives.into_values());
-            known.described.extend(trader.described);
+            self.lives.extend(trader.lives.into_values());
+            self.described.extend(trader.described);
         }
-        known
     }
 }
 
@@ -132,13 +134,18 @@ impl<'a> Trader<'a> {
         }
     }
 
-    fn trade(mut self, may_describe: bool) -> Self {
-        for step in 0..STEPS {
+    /// Only one of them writes descriptions, so that their order is known: with
+    /// numbers above the one given.
+    fn trade(mut self, described: Option<u64>) -> Self {
+        for step in 1..=STEPS {
             match rand::random_range(0..10) {
                 0..=3 => self.log_in(),
                 4..=5 => self.access(),
                 6..=7 => self.refresh(),
-                8 if may_describe => self.describe(step as u64 + 1),
+                8 => match described {
+                    Some(number) => self.describe(number + step as u64),
+                    None => self.access(),
+                },
                 _ => self.end(),
             }
         }
