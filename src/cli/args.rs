@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand};
 Options may also stand in the environment (TILLGATE_LISTEN, ...) or in a TOML \
 file (--config); the command line wins, then the environment.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 65 data damaged, 66 not found, \
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 repaired, 65 data damaged, 66 not found, \
 74 disk or network, 75 in use or busy, 76 data of a newer version, 77 refused by a rule, 78 wrong configuration.")]
 pub struct Cli {
     /// What to do.
@@ -83,6 +83,8 @@ pub enum Command {
     Keys(KeysCommand),
     /// Look at the trusted time, confirm or reset it
     Clock(ClockArgs),
+    /// Check the data directory of a stopped server, and repair it
+    Doctor(DoctorArgs),
     /// Show version and disk format
     Version,
 }
@@ -243,6 +245,27 @@ pub struct ClockArgs {
     /// What to do; without it the clock is shown
     #[command(subcommand)]
     pub command: Option<ClockCommand>,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `doctor`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Names file and place of each fault. Without --fix nothing is changed. Where the sessions can not be \
+trusted, --fix does what the next start would do: users, devices and roles stay, everybody has to \
+log in again. Nothing that has ended comes back.
+
+Exit codes: 0 nothing wrong, 3 everything that was wrong is repaired, 65 something is wrong, \
+66 no such directory, 74 the disk refused, 75 a server is running, 76 data of a newer \
+version, 78 wrong configuration.")]
+pub struct DoctorArgs {
+    /// Repair what can be repaired
+    #[arg(long)]
+    pub fix: bool,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub place: Place,
 }

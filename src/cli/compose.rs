@@ -76,7 +76,7 @@ pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> 
         Box::new(source),
         (mark.as_millis() > 0).then_some(mark),
     ));
-    let label = format!("{SIGNING_KEYS}/{}", store.health().epoch);
+    let label = signing_keys(store.health().epoch);
     let longest = config.rules().lifetime.into_iter().max();
     let longest = longest.expect("there are four environments");
     let ring = keys(&store, &key, &label, clock.now(), longest).await?;
@@ -116,6 +116,11 @@ pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> 
         app: Arc::new(app),
         set_up_code,
     })
+}
+
+/// The name under which the sealed signing keys of an epoch are kept.
+pub fn signing_keys(epoch: u64) -> String {
+    format!("{SIGNING_KEYS}/{epoch}")
 }
 
 /// The rules for new passwords, the operator's own list read.

@@ -10,6 +10,8 @@ pub enum Exit {
     Failure = 1,
     /// The command line was wrong (clap's own code).
     Usage = 2,
+    /// Something was wrong with the data and is repaired: `doctor --fix` only.
+    Repaired = 3,
     /// The data is damaged beyond what Tillgate repairs by itself.
     Data = 65,
     /// The named user, session or file does not exist.
@@ -56,6 +58,7 @@ impl Exit {
     pub fn from_number(number: u8) -> Self {
         [
             Self::Usage,
+            Self::Repaired,
             Self::Data,
             Self::NoInput,
             Self::Io,

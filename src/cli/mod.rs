@@ -19,6 +19,7 @@ pub mod args;
 mod backup;
 mod compose;
 mod control;
+mod doctor;
 pub mod exit;
 mod operate;
 mod serve;
@@ -66,6 +67,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Sessions(command) => sessions(command),
         Command::Keys(command) => keys(command),
         Command::Clock(args) => clock(args.command, &args.place),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Version => {
             println!(
                 "tillgate {} (disk format {FORMAT})",

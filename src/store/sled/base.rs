@@ -190,8 +190,8 @@ impl BaseFiles {
     pub fn find(dir: &Path) -> Result<FoundBases, ReadBaseError> {
         let mut newest: Option<(usize, Base)> = None;
         let mut damaged = 0;
-        for (slot, name) in NAMES.into_iter().enumerate() {
-            match read(&dir.join(name)) {
+        for (slot, (_, read)) in each(dir).into_iter().enumerate() {
+            match read {
                 Ok(Some(base)) => {
                     if newest
                         .as_ref()
@@ -249,19 +249,27 @@ pub enum ReadBaseError {
     Codec(#[from] CodecError),
 }
 
+/// Both files by name, as they are; `None` where there is none.
+pub fn each(dir: &Path) -> [(&'static str, Result<Option<Base>, ReadBaseError>); 2] {
+    NAMES.map(|name| (name, read(&dir.join(name))))
+}
+
 fn read(path: &Path) -> Result<Option<Base>, ReadBaseError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let damaged = ReadBaseError::Codec(CodecError::Damaged("not a base file"));
+    let damaged = |why| Err(ReadBaseError::Codec(CodecError::Damaged(why)));
     let Some((header, record)) = bytes.split_at_checked(HEADER_BYTES) else {
-        return Err(damaged);
+        return damaged("shorter than a base file's header");
     };
     let (magic, length) = header.split_at(MAGIC.len());
-    if magic != MAGIC || length != (record.len() as u64).to_le_bytes() {
-        return Err(damaged);
+    if magic != MAGIC {
+        return damaged("it does not begin as a base file");
+    }
+    if length != (record.len() as u64).to_le_bytes() {
+        return damaged("its length is not the one written in bytes 14 to 21");
     }
     let base: Base = codec::decode(record)?;
     // A base whose records can not be read is none.

@@ -9,6 +9,7 @@ mod codec;
 mod decide;
 mod digest;
 mod disk;
+pub mod doctor;
 mod fence;
 mod history;
 mod keys;

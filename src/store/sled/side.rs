@@ -21,6 +21,37 @@ pub struct Side {
     next: usize,
 }
 
+/// One slot, as somebody finds it who only looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// Never written.
+    Empty,
+    /// Its checksum does not fit: torn by a power cut, or damaged.
+    Torn,
+    /// What it says.
+    Good(Seen),
+}
+
+/// The first byte of each slot.
+pub const SLOTS: [usize; 2] = [0, SLOT_BYTES];
+
+/// Looks at both slots and makes nothing; `None` when there is no file.
+pub fn look(path: &Path) -> std::io::Result<Option<[Slot; 2]>> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(Some(SLOTS.map(|at| {
+        let slot = bytes.get(at..(at + SLOT_BYTES).min(bytes.len()));
+        let slot = slot.unwrap_or_default();
+        if slot.iter().all(|byte| *byte == 0) {
+            return Slot::Empty;
+        }
+        parse(slot).map_or(Slot::Torn, Slot::Good)
+    })))
+}
+
 /// What a slot says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seen {

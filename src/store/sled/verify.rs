@@ -2,8 +2,10 @@
 //! record, every record its index entries, everything fits the head.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::Path;
 
+use super::digest::{self, Digest};
 use super::disk::{SledDisk, Trees, as_io};
 use super::keys;
 use super::open::{OpenError, read};
@@ -39,49 +41,105 @@ pub fn verify(dir: &Path) -> Result<Verified, OpenError> {
                 Some(head) => verified.problems.extend(contents.fits(head).err()),
                 None => verified.problems.push("the head is missing".to_owned()),
             }
-            indexes(&trees, &contents.sessions, &mut verified.problems);
+            let strays = indexes(&trees, &contents.sessions);
+            verified
+                .problems
+                .extend(strays.iter().map(ToString::to_string));
         }
     }
     verified.problems.truncate(PROBLEMS_MAX);
     Ok(verified)
 }
 
-fn indexes(trees: &Trees, sessions: &Records, problems: &mut Vec<String>) {
+/// An index entry that does not fit its record, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stray {
+    /// The index.
+    pub tree: &'static str,
+    /// The entry, as people see it.
+    pub key: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl fmt::Display for Stray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tree, key, what } = self;
+        write!(f, "{tree}: {key} {what}")
+    }
+}
+
+/// Holds both indexes against the records, entry by entry.
+pub fn indexes(trees: &Trees, sessions: &Records) -> Vec<Stray> {
+    let (by_last_access, by_user) = wanted(sessions);
+    let mut strays = Vec::new();
+    hold(
+        "by_last_access",
+        &trees.by_last_access,
+        by_last_access,
+        &mut strays,
+    );
+    hold("by_user", &trees.by_user, by_user, &mut strays);
+    strays
+}
+
+/// The keys that these records stand under in `by_last_access` and `by_user`.
+pub fn wanted(sessions: &Records) -> (BTreeSet<Vec<u8>>, BTreeSet<Vec<u8>>) {
     let by_last_access = sessions.iter().map(|record| {
         keys::instant_and_id(record.session.last_access_at, record.session.id).to_vec()
     });
     let by_user = sessions
         .iter()
         .map(|record| keys::user_and_id(&record.session.identity.user_name, record.session.id));
-    hold(
-        "by_last_access",
-        &trees.by_last_access,
-        by_last_access.collect(),
-        problems,
-    );
-    hold("by_user", &trees.by_user, by_user.collect(), problems);
+    (by_last_access.collect(), by_user.collect())
 }
 
-fn hold(name: &str, tree: &sled::Tree, mut wanted: BTreeSet<Vec<u8>>, problems: &mut Vec<String>) {
-    for key in tree.iter().keys() {
-        match key {
-            Ok(key) if wanted.remove(key.as_ref()) => {}
-            Ok(key) => problems.push(format!("{name}: {} has no record", show(&key))),
-            Err(error) => {
-                problems.push(format!("{name}: {error}"));
-                return;
+/// What the head says of both indexes when they fit these records.
+pub fn digests(sessions: &Records) -> (Digest, Digest) {
+    let sum = |keys: BTreeSet<Vec<u8>>| {
+        let mut digest = Digest::default();
+        for key in &keys {
+            digest.add(digest::hash(key));
+        }
+        digest
+    };
+    let (by_last_access, by_user) = wanted(sessions);
+    (sum(by_last_access), sum(by_user))
+}
+
+fn hold(
+    name: &'static str,
+    tree: &sled::Tree,
+    mut wanted: BTreeSet<Vec<u8>>,
+    strays: &mut Vec<Stray>,
+) {
+    let mut stray = |key: String, what: &str| {
+        strays.push(Stray {
+            tree: name,
+            key,
+            what: what.to_owned(),
+        });
+    };
+    let walked = read::guarded(|| {
+        for key in tree.iter().keys() {
+            let key = key?;
+            if !wanted.remove(key.as_ref()) {
+                stray(show(&key), "has no record");
             }
         }
+        Ok(())
+    });
+    match walked {
+        Err(read::Unreadable::Damaged(why)) => stray("a page".to_owned(), &why),
+        Err(read::Unreadable::Newer(_)) | Ok(()) => {}
     }
-    problems.extend(
-        wanted
-            .iter()
-            .map(|key| format!("{name}: {} is missing", show(key))),
-    );
+    for key in &wanted {
+        stray(show(key), "is missing");
+    }
 }
 
 /// A key for people: the id is at its end, and never shown whole.
-fn show(key: &[u8]) -> String {
+pub fn show(key: &[u8]) -> String {
     let name = keys::parse_user_and_id(key).map(|(_, id)| id);
     let id = keys::parse_instant_and_id(key).map(|(_, id)| id).or(name);
     id.map_or_else(

@@ -57,8 +57,20 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     bytes
 }
 
+/// Whether these bytes are as they were written, whatever they say.
+pub fn is_whole(bytes: &[u8]) -> Result<(), CodecError> {
+    body(bytes).map(drop)
+}
+
 /// The record that these bytes were made from. Text is borrowed.
 pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
+    options()
+        .deserialize(&body(bytes)?[1..])
+        .map_err(|_| CodecError::Damaged("not a record of this kind"))
+}
+
+/// Format version and record, without the checksum that they fit.
+fn body(bytes: &[u8]) -> Result<&[u8], CodecError> {
     if bytes.len() < ENVELOPE_BYTES {
         return Err(CodecError::Damaged("too short"));
     }
@@ -69,9 +81,7 @@ pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> 
     if body[0] > FORMAT {
         return Err(CodecError::Newer(body[0]));
     }
-    options()
-        .deserialize(&body[1..])
-        .map_err(|_| CodecError::Damaged("not a record of this kind"))
+    Ok(body)
 }
 
 /// Names that were read before, so that a million sessions of a thousand

@@ -142,6 +142,11 @@ impl Trees {
         }
     }
 
+    /// The trees that are no index, by name.
+    pub fn records(&self) -> [(&'static str, &sled::Tree); 9] {
+        Tree::ALL.map(|tree| (tree.name(), self.tree(tree)))
+    }
+
     /// At most `max` records of a tree behind this key, in the order of keys.
     /// The head is no record.
     pub fn records_behind(
@@ -220,6 +225,16 @@ impl SledDisk {
     /// Leaves the sync out of every group.
     pub fn leave_out_sync(&mut self) {
         self.no_sync = true;
+    }
+
+    /// Writes the side file's older slot again, from the head on the disk.
+    pub fn renew_side(&mut self, head: &Head) -> io::Result<()> {
+        self.side.note(head.commit(), head.epoch())
+    }
+
+    /// Writes the older base file again, from the directory on the disk.
+    pub fn renew_base(&mut self, base: &Base) -> io::Result<()> {
+        self.write_base(base)
     }
 
     /// The disk is full in spite of the reserve: gives the ballast up, opens

@@ -43,6 +43,21 @@ impl Tree {
         Self::ApiKeys,
     ];
 
+    /// Its name on the disk.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Sessions => "sessions",
+            Self::Lockouts => "lockouts",
+            Self::Ended => "ended",
+            Self::Audit => "audit",
+            Self::Users => "users",
+            Self::Devices => "devices",
+            Self::Roles => "roles",
+            Self::ApiKeys => "api_keys",
+        }
+    }
+
     /// From its number.
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|tree| *tree as u8 == number)

@@ -22,9 +22,9 @@ use crate::model::{
 };
 
 mod error;
-mod quarantine;
+pub mod quarantine;
 pub mod read;
-mod trees;
+pub mod trees;
 
 pub use error::{Notice, OpenError};
 use read::Contents;

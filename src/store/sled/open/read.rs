@@ -111,6 +111,14 @@ impl From<sled::Error> for Unreadable {
 impl Contents {
     /// Whether everything read is what the head says was written.
     pub fn fits(&self, head: &Head) -> Result<(), String> {
+        self.misfits(head)
+            .into_iter()
+            .next()
+            .map_or(Ok(()), |misfit| Err(misfit.to_string()))
+    }
+
+    /// Every tree that is not what the head says was written.
+    pub fn misfits(&self, head: &Head) -> Vec<Misfit> {
         let Stored {
             sessions,
             by_last_access,
@@ -131,20 +139,16 @@ impl Contents {
             ("audit", audit, self.found.audit),
             ("meta", meta, self.found.meta),
         ];
-        for (tree, written, found) in pairs {
-            if written != found {
-                let (found, written) = (found.count, written.count);
-                return Err(format!(
-                    "tree {tree} holds {found} entries that do not fit the {written} written"
-                ));
-            }
-        }
-        if directory != self.found.directory {
-            return Err(
-                "users, devices, roles or API keys are not those that were written".to_owned(),
-            );
-        }
-        Ok(())
+        let counted = pairs
+            .into_iter()
+            .filter(|(_, written, found)| written != found)
+            .map(|(tree, written, found)| Misfit::Tree {
+                tree,
+                found: found.count,
+                written: written.count,
+            });
+        let typed = (directory != self.found.directory).then_some(Misfit::Directory);
+        counted.chain(typed).collect()
     }
 
     /// What the indexes of a backup come to follows from its sessions, and what
@@ -173,6 +177,45 @@ impl Contents {
     }
 }
 
+/// Something read that is not what the head says was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// A tree.
+    Tree {
+        /// Its name.
+        tree: &'static str,
+        /// Entries in it.
+        found: u64,
+        /// Entries that were written.
+        written: u64,
+    },
+    /// Users, devices, roles and API keys together.
+    Directory,
+}
+
+impl std::fmt::Display for Misfit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tree {
+                tree,
+                found,
+                written,
+            } => write!(
+                f,
+                "tree {tree} holds {found} entries that do not fit the {written} written"
+            ),
+            Self::Directory => {
+                f.write_str("users, devices, roles or API keys are not those that were written")
+            }
+        }
+    }
+}
+
+/// Reads all but the two indexes, whose digests stay empty.
+pub fn without_indexes(trees: &Trees) -> Result<Contents, Unreadable> {
+    guarded(|| records(trees))
+}
+
 /// Reads a database. Two threads share the work: at a million sessions it is
 /// most of a start.
 pub fn all(trees: &Trees) -> Result<Contents, Unreadable> {
@@ -194,7 +237,8 @@ pub fn all(trees: &Trees) -> Result<Contents, Unreadable> {
 
 const PANICKED: &str = "reading it panicked";
 
-fn guarded<T>(read: impl FnOnce() -> Result<T, Unreadable>) -> Result<T, Unreadable> {
+/// Runs a reading step; sled's panic on a damaged page is damage.
+pub fn guarded<T>(read: impl FnOnce() -> Result<T, Unreadable>) -> Result<T, Unreadable> {
     catch_unwind(AssertUnwindSafe(read))
         .unwrap_or_else(|_| Err(Unreadable::Damaged(PANICKED.to_owned())))
 }
