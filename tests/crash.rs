@@ -1,5 +1,5 @@
-//! Crashes on purpose: power cuts, kills and flipped bits, over real HTTP
-//! against the real binary. A command of its own and not a `#[test]`, because
+//! Crashes on purpose: power cuts, kills, damaged files, failing and full disks,
+//! over real HTTP against the real binary. A command of its own and not a `#[test]`, because
 //! it needs root for the cuts, counts rounds, and prints a table.
 //!
 //! ```text
@@ -10,13 +10,13 @@
 //! cargo test --features faults --test crash -- kill --rounds 100
 //! cargo test --features faults --test crash -- reorder --images 500
 //! cargo test --features faults --test crash -- large --rounds 20
-//! cargo test --features faults --test crash -- bitflip --places 200
+//! cargo test --features faults --test crash -- damage --places 1000
+//! cargo test --features faults --test crash -- io --step 1
+//! cargo test --features faults --test crash -- full
 //! ```
 //!
 //! Without a mode the short set runs, as `./check` does.
 
-#[path = "crash/bitflip.rs"]
-mod bitflip;
 #[path = "histories/check.rs"]
 mod check;
 #[path = "crash/client.rs"]
@@ -25,12 +25,22 @@ mod client;
 mod closed;
 #[path = "crash/crowd.rs"]
 mod crowd;
+#[path = "crash/damage.rs"]
+mod damage;
 #[path = "crash/endings.rs"]
 mod endings;
+#[path = "crash/full.rs"]
+mod full;
 #[path = "crash/ground.rs"]
 mod ground;
+#[path = "crash/harm.rs"]
+mod harm;
 #[path = "crash/history.rs"]
 mod history;
+#[path = "crash/io.rs"]
+mod io;
+#[path = "crash/io_script.rs"]
+mod io_script;
 #[path = "histories/log.rs"]
 mod log;
 #[path = "crash/moments/mod.rs"]
@@ -65,14 +75,16 @@ use rounds::Mode;
 use tally::Tally;
 
 /// Every mode, with its rounds or places in the short set.
-const MODES: [(&str, u32); 8] = [
+const MODES: [(&str, u32); 10] = [
     ("powercut", 20),
     ("recovery", 3),
     ("moments", 2),
     ("control", 20),
     ("kill", 10),
     ("reorder", 10),
-    ("bitflip", 40),
+    ("damage", 40),
+    ("io", 7),
+    ("full", 1),
     // By command only.
     ("large", 0),
 ];
@@ -86,8 +98,12 @@ usage: crash [MODE...]
   kill     [--rounds N]   kill -9 only                                  [10]
   reorder  [--images N]   lose some of the writes that no sync covers   [10]
   large     --rounds N    cut it with 200,000 sessions, by command only
-  bitflip  [--places N]   flip one bit of a closed data directory       [40]
-           [--seed N]     the places again                              [random]";
+  damage   [--places N]   flip a bit, zero a page or cut a file of a
+                          closed data directory                         [40]
+           [--seed N]     the places again                              [random]
+  io       [--step S]     fail the N-th call of the disk (strace), for
+                          N = 1, 2, 3, then every S-th                   [7]
+  full     [--rounds N]   fill a 64 MiB disk with logins (root)         [1]";
 
 /// One thing to do.
 struct Task {
@@ -125,7 +141,9 @@ fn run(task: &Task) -> bool {
         "kill" => rounds::run(Mode::Kill, count),
         "reorder" => reorder::run(count),
         "large" => rounds::run(Mode::Large, count),
-        _ => bitflip::run(count, task.seed),
+        "io" => io::run(count),
+        "full" => full::run(count),
+        _ => damage::run(count, task.seed),
     }
 }
 
@@ -149,7 +167,7 @@ fn parse(args: &[String]) -> Result<Vec<Task>, String> {
             .parse()
             .map_err(|_| format!("{arg}: not a number: {value}"))?;
         match arg.as_str() {
-            "--rounds" | "--places" | "--images" => {
+            "--rounds" | "--places" | "--images" | "--step" => {
                 let count = u32::try_from(number).map_err(|_| format!("{arg}: too many"))?;
                 task.count = Some(count);
             }

@@ -19,6 +19,8 @@ pub(crate) struct Client {
 pub(crate) struct Answer {
     /// The status code.
     pub(crate) status: u16,
+    /// After how many seconds to come again.
+    pub(crate) retry_after: Option<u64>,
     /// The body; null when it is empty or no JSON.
     pub(crate) body: Value,
     /// Before the request's first byte was sent.
@@ -93,10 +95,15 @@ impl Client {
                 .run(request.body(body.to_string()).expect("a good request"))
         };
         let mut answer = answer.ok()?;
+        let retry_after = answer
+            .headers()
+            .get("Retry-After")
+            .and_then(|after| after.to_str().ok()?.parse().ok());
         let text = answer.body_mut().read_to_string().ok()?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Some(Answer {
             status: answer.status().as_u16(),
+            retry_after,
             body,
             asked,
             answered: Instant::now(),

@@ -82,7 +82,7 @@ impl Closed {
         )?;
         process.stop()?;
         println!(
-            "bitflip   {} live and {} ended sessions",
+            "damage    {} live and {} ended sessions",
             rows.len(),
             dead.len()
         );

@@ -79,9 +79,7 @@ pub(crate) struct Image {
 
 impl Image {
     fn make() -> Result<Self, String> {
-        if std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() != 0) {
-            return Err("needs root".to_owned());
-        }
+        must_be_root()?;
         let folder = image_folder().map_err(|error| error.to_string())?;
         let (file, mount) = (folder.path().join("disk.img"), folder.path().join("disk"));
         std::fs::create_dir(&mount).map_err(|error| error.to_string())?;
@@ -150,7 +148,16 @@ fn image_folder() -> std::io::Result<TempDir> {
     }
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
+/// Mounting is for root only.
+pub(crate) fn must_be_root() -> Result<(), String> {
+    if std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() != 0) {
+        return Err("needs root".to_owned());
+    }
+    Ok(())
+}
+
+/// Runs a program to its end; what it said when it failed.
+pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let output = command.stdin(Stdio::null()).output();
     let name = command.get_program().to_string_lossy().into_owned();
     match output {

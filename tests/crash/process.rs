@@ -56,6 +56,11 @@ impl Process {
         }
     }
 
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until the server listens: its address and how long that took, or
     /// what it said instead.
     pub(crate) fn listening(&mut self) -> Result<(String, Duration), String> {
@@ -99,13 +104,17 @@ impl Process {
     }
 
     fn take_log(&mut self) -> String {
-        let log = self
-            .log
-            .take()
-            .and_then(|log| log.join().ok())
-            .unwrap_or_default();
+        let log = self.whole_log();
         let skip = log.chars().count().saturating_sub(LOG_CHARS_MAX);
         log.chars().skip(skip).collect()
+    }
+
+    /// All that it said on standard error, once it has ended.
+    pub(crate) fn whole_log(&mut self) -> String {
+        self.log
+            .take()
+            .and_then(|log| log.join().ok())
+            .unwrap_or_default()
     }
 }
 

@@ -34,7 +34,7 @@ impl Ballast {
     pub fn restore(&self) -> bool {
         let whole = std::fs::metadata(&self.path).is_ok_and(|meta| meta.len() == BALLAST_BYTES);
         let ample = free_bytes(&self.path.with_file_name(""))
-            .is_none_or(|free| free > 2 * (RESERVE_BYTES + BALLAST_BYTES));
+            .is_none_or(|free| free > RESERVE_BYTES + 2 * BALLAST_BYTES);
         if whole || !ample {
             return whole;
         }

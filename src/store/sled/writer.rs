@@ -128,6 +128,12 @@ impl<D: Disk> Writer<D> {
             }
         }
         self.close(flush);
+        // sled panics when the last sync of its file fails. Every answer has had
+        // a sync of our own before.
+        let disk = self.disk;
+        if catch_unwind(AssertUnwindSafe(|| drop(disk))).is_err() {
+            tracing::warn!(target: "store", "the database did not close cleanly; everything answered is on the disk");
+        }
     }
 
     fn next(&mut self, wait: Duration) -> Result<Op, RecvTimeoutError> {

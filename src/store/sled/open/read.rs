@@ -213,7 +213,7 @@ impl std::fmt::Display for Misfit {
 
 /// Reads all but the two indexes, whose digests stay empty.
 pub fn without_indexes(trees: &Trees) -> Result<Contents, Unreadable> {
-    guarded(|| records(trees))
+    guarded(|| records(&mut &*trees, None))
 }
 
 /// Reads a database. Two threads share the work: at a million sessions it is

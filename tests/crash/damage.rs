@@ -1,22 +1,23 @@
-//! One bit flipped in a closed data directory: the next start serves the same
-//! data, or gives all sessions up and goes on from the base file. Never a
-//! store that is silently shorter.
+//! A closed data directory is damaged at a random place: the next start serves
+//! the same data, or gives all sessions up and goes on from the base file. Never
+//! a store that is silently shorter, never a session that was ended. Before the
+//! start the doctor has looked: where sessions are given up, it has found why.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
 use super::client::Client;
 use super::closed::{self, Closed};
+use super::harm::Harm;
 use super::process::Process;
-use super::{rounds, verdict};
+use super::{rounds, support, verdict};
 
 /// Servers at once.
 const WORKERS: u32 = 2;
@@ -27,7 +28,7 @@ const TRIED: usize = 20;
 /// Broken places shown, and their directories kept.
 const SHOWN_MAX: u32 = 5;
 
-/// What a start after the flip came to.
+/// What a start after the damage came to.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     /// Everything as it was.
@@ -47,17 +48,11 @@ struct Counts {
     from_base: u32,
     broken: u32,
     slowest: Duration,
+    harms: [u32; 3],
+    found: u32,
 }
 
-/// One bit of one file.
-#[derive(Debug)]
-struct Bit {
-    file: PathBuf,
-    byte: u64,
-    number: u8,
-}
-
-/// Flips that many bits, each in a copy of its own; answers whether every
+/// Harms that many places, each in a copy of its own; answers whether every
 /// start kept the promise.
 pub(crate) fn run(places: u32, seed: Option<u64>) -> bool {
     let started = Instant::now();
@@ -65,7 +60,7 @@ pub(crate) fn run(places: u32, seed: Option<u64>) -> bool {
     let closed = match Closed::make() {
         Ok(closed) => closed,
         Err(why) => {
-            println!("bitflip: the shop could not be prepared: {why}");
+            println!("damage: the shop could not be prepared: {why}");
             return false;
         }
     };
@@ -85,19 +80,24 @@ pub(crate) fn run(places: u32, seed: Option<u64>) -> bool {
     });
     let counts = counts.into_inner();
     println!(
-        "bitflip   {places} places (seed {seed}): {} identical, {} identical with versions from \
-         the ceiling, {} from the base file, {} broken; slowest start {} ms, {:.1} seconds",
+        "damage    {places} places (seed {seed}; {} bits, {} pages, {} cuts): {} identical, {} identical \
+         with versions from the ceiling, {} from the base file, {} broken; doctor found {}; \
+         slowest start {} ms, {:.1} seconds",
+        counts.harms[0],
+        counts.harms[1],
+        counts.harms[2],
         counts.identical,
         counts.jumped,
         counts.from_base,
         counts.broken,
+        counts.found,
         counts.slowest.as_millis(),
         started.elapsed().as_secs_f32(),
     );
     counts.broken == 0
 }
 
-/// Copy, flip, start, look, count.
+/// Copy, harm, ask the doctor, start, look, count.
 fn one(closed: &Closed, number: u32, seed: u64, counts: &Mutex<Counts>) {
     let mut rng = StdRng::seed_from_u64(seed.wrapping_add(u64::from(number)));
     let home = tempfile::tempdir().expect("a temporary folder");
@@ -109,11 +109,15 @@ fn one(closed: &Closed, number: u32, seed: u64, counts: &Mutex<Counts>) {
         .status();
     assert!(copied.is_ok_and(|status| status.success()), "cp failed");
     let data_dir = home.path().join("db");
-    let bit = choose(&data_dir, &mut rng);
-    flip(&bit);
+    let harm = Harm::choose(&data_dir, &mut rng);
+    harm.inflict();
 
+    let examined = examine(&data_dir);
     let (outcome, took) = start(closed, &data_dir);
+    let outcome = hold_together(&examined, outcome);
     let mut counts = counts.lock();
+    counts.harms[harm.kind()] += 1;
+    counts.found += u32::from(examined == Ok(true));
     counts.slowest = counts.slowest.max(took);
     match outcome {
         Outcome::Identical => counts.identical += 1,
@@ -121,15 +125,7 @@ fn one(closed: &Closed, number: u32, seed: u64, counts: &Mutex<Counts>) {
         Outcome::FromBase => counts.from_base += 1,
         Outcome::Broken(why) => {
             counts.broken += 1;
-            let file = bit
-                .file
-                .strip_prefix(&data_dir)
-                .unwrap_or(&bit.file)
-                .display();
-            println!(
-                "  place {number}, {file} byte {} bit {}: {why}",
-                bit.byte, bit.number
-            );
+            println!("  place {number}, {}: {why}", harm.told(&data_dir));
             if counts.broken <= SHOWN_MAX {
                 rounds::keep(home.path(), number);
             }
@@ -137,66 +133,32 @@ fn one(closed: &Closed, number: u32, seed: u64, counts: &Mutex<Counts>) {
     }
 }
 
-/// Mostly by size within the database; sometimes any of its files alike, and
-/// sometimes any of the files beside it.
-fn choose(data_dir: &Path, rng: &mut StdRng) -> Bit {
-    let database = files(&data_dir.join("db"));
-    let beside: Vec<_> = files(data_dir)
-        .into_iter()
-        .filter(|(file, _)| !file.starts_with(data_dir.join("db")))
-        .collect();
-    let (file, size) = match rng.random_range(0..100) {
-        0..=69 => by_size(&database, rng),
-        70..=84 => database[rng.random_range(0..database.len())].clone(),
-        _ => beside[rng.random_range(0..beside.len())].clone(),
-    };
-    Bit {
-        file,
-        byte: rng.random_range(0..size),
-        number: rng.random_range(0..8),
+/// Whether the doctor finds something, and nothing but that.
+fn examine(data_dir: &Path) -> Result<bool, String> {
+    let doctor = support::binary()
+        .env("TILLGATE_DATA_DIR", data_dir)
+        .args(["doctor", "--json"])
+        .output()
+        .expect("the binary runs");
+    match doctor.status.code() {
+        Some(0) => Ok(false),
+        Some(65) => Ok(true),
+        other => Err(format!(
+            "the doctor ends with {other:?}: {}",
+            String::from_utf8_lossy(&doctor.stderr)
+        )),
     }
 }
 
-fn by_size(files: &[(PathBuf, u64)], rng: &mut StdRng) -> (PathBuf, u64) {
-    let all: u64 = files.iter().map(|(_, size)| size).sum();
-    let mut at = rng.random_range(0..all);
-    for (file, size) in files {
-        if at < *size {
-            return (file.clone(), *size);
+/// What a start had to give up, the doctor has seen before.
+fn hold_together(examined: &Result<bool, String>, outcome: Outcome) -> Outcome {
+    match (examined, outcome) {
+        (Err(why), _) => Outcome::Broken(why.clone()),
+        (Ok(false), Outcome::FromBase) => {
+            Outcome::Broken("the doctor found nothing where all sessions were given up".to_owned())
         }
-        at -= size;
+        (Ok(_), outcome) => outcome,
     }
-    unreachable!("the place lies within the sum of the sizes")
-}
-
-/// Every file below a folder that has a bit to flip, in a fixed order.
-fn files(folder: &Path) -> Vec<(PathBuf, u64)> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("a readable folder").flatten() {
-        let (path, meta) = (entry.path(), entry.metadata().expect("a readable entry"));
-        if meta.is_dir() {
-            found.extend(files(&path));
-        } else if meta.is_file() && meta.len() > 0 {
-            found.push((path, meta.len()));
-        }
-    }
-    found.sort();
-    found
-}
-
-fn flip(bit: &Bit) {
-    use std::os::unix::fs::FileExt;
-    let file = fs::File::options()
-        .read(true)
-        .write(true)
-        .open(&bit.file)
-        .expect("the file");
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, bit.byte)
-        .expect("the byte is there");
-    byte[0] ^= 1 << bit.number;
-    file.write_all_at(&byte, bit.byte)
-        .expect("the byte is written");
 }
 
 /// Starts the damaged copy and looks at it.
