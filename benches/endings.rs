@@ -190,6 +190,7 @@ fn new_session(id: SessionId, n: u32) -> NewSession {
         id,
         user_name: UserName::parse(&shop::user(index(n))).expect("a good name"),
         device_name: DeviceName::parse(&shop::device(index(n))).expect("a good name"),
+        no_sale_device: false,
         authentication_type: AuthenticationType::Bearer,
         password_seen: None,
         attempt: None,

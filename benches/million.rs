@@ -147,6 +147,7 @@ fn new_session(n: u32) -> NewSession {
         id: SessionId::draw(),
         user_name: UserName::parse(&shop::user(n)).expect("a good name"),
         device_name: DeviceName::parse(&shop::device(n)).expect("a good name"),
+        no_sale_device: false,
         authentication_type: AuthenticationType::Bearer,
         password_seen: None,
         attempt: None,

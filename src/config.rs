@@ -189,6 +189,9 @@ pub struct HttpConfig {
     pub language: Language,
     /// Whose forwarded headers are believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// The names under which requests with the page's cookie may come; empty:
+    /// any address, `localhost` and the machine's name.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// A language that answers are written in.
@@ -360,6 +363,12 @@ impl Config {
     pub fn hash_threads(&self) -> usize {
         let suitable = || machine::hash_threads(self.argon2().memory_kib());
         self.password.hash_threads.unwrap_or_else(suitable)
+    }
+
+    /// The name of the machine, in lower case; `None` where nobody says.
+    #[must_use]
+    pub fn host_name() -> Option<String> {
+        machine::host_name()
     }
 
     /// The shortest new password, in characters.

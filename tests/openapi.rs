@@ -459,8 +459,9 @@ fn every_refusal_is_one_that_the_document_describes() {
             }
         }
         if has_body {
+            let own_page = ("Sec-Fetch-Site".to_owned(), "same-origin".to_owned());
             assert_eq!(
-                send(&path, &[bearer(&token)], &json!([])),
+                send(&path, &[bearer(&token), own_page], &json!([])),
                 documented_bad(&operation),
                 "{name}"
             );
@@ -493,6 +494,7 @@ fn every_refusal_is_one_that_the_document_describes() {
             let (sent, expected) = match (operation.method.as_str(), header) {
                 ("GET", "If-None-Match") => ("*", 304),
                 (_, "If-None-Match") => ("*", 412),
+                (_, "Sec-Fetch-Site") => ("cross-site", 403),
                 _ => (NO_VERSION, 412),
             };
             assert_eq!(

@@ -207,7 +207,24 @@ pub fn settings(config: &Config) -> http::Settings {
             is_on: config.nws4.forwarded_host,
             proxies: config.http.trusted_proxies.clone(),
         },
+        allowed_hosts: Arc::new(allowed_hosts(config)),
         log_requests: config.log.requests,
+    }
+}
+
+/// Under which names browsers may reach the page.
+fn allowed_hosts(config: &Config) -> http::AllowedHosts {
+    let names = config.http.allowed_hosts.clone();
+    if !names.is_empty() {
+        return http::AllowedHosts {
+            any_address: false,
+            names,
+        };
+    }
+    let own = Config::host_name();
+    http::AllowedHosts {
+        any_address: true,
+        names: ["localhost".to_owned()].into_iter().chain(own).collect(),
     }
 }
 

@@ -108,6 +108,7 @@ impl Default for HttpConfig {
             drain_max: 10 * SECOND,
             language: Language::English,
             trusted_proxies: Vec::new(),
+            allowed_hosts: Vec::new(),
         }
     }
 }

@@ -10,6 +10,13 @@ pub(super) fn hash_threads(memory_kib_each: u32) -> usize {
     suitable(cores, memory_kib(), memory_kib_each)
 }
 
+/// The machine's name, in lower case; `None` where nobody says.
+pub(super) fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name = name.trim().to_ascii_lowercase();
+    (!name.is_empty()).then_some(name)
+}
+
 fn suitable(cores: usize, memory_kib: Option<u64>, memory_kib_each: u32) -> usize {
     let fitting = memory_kib.map_or(u64::MAX, |all| all / 4 / u64::from(memory_kib_each.max(1)));
     let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);

@@ -150,6 +150,20 @@ fn spell_addresses(addresses: &[IpAddr]) -> String {
     texts.join(", ")
 }
 
+/// Names and addresses of hosts, in lower case and without ports.
+fn hosts(text: &str) -> Result<Vec<String>, String> {
+    let pieces = text.split(',').map(str::trim);
+    let read = pieces.filter(|piece| !piece.is_empty()).map(|piece| {
+        let host = piece.to_ascii_lowercase();
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        (is_address || host.chars().all(is_name)).then_some(host)
+    });
+    read.collect::<Option<_>>().ok_or_else(|| {
+        "is not a list of hosts; write them without port, as shop.example, 10.0.0.1".to_owned()
+    })
+}
+
 fn lifetime(text: &str) -> Result<Duration, String> {
     duration(text, SECOND)
 }
@@ -511,6 +525,12 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
         "Addresses of the proxies in front of this server, separated by commas.\nOnly their forwarded headers are believed, and each only where it is\nswitched on.",
         |c, t| put(&mut c.http.trusted_proxies, addresses(t)),
         |c| quoted(spell_addresses(&c.http.trusted_proxies)),
+    ),
+    ConfigOption::new(
+        "http.allowed_hosts",
+        "The names under which browsers reach the page /ui/, without ports,\nseparated by commas. Empty: any address, localhost and this machine's name.\nRequests with the page's cookie for any other host are refused (403).",
+        |c, t| put(&mut c.http.allowed_hosts, hosts(t)),
+        |c| quoted(c.http.allowed_hosts.join(", ")),
     ),
     ConfigOption::new(
         "nws4.window",

@@ -56,12 +56,14 @@ mod signed;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tokens;
+mod ui;
 mod users;
 pub mod wire;
 
 pub use self::devices::input as device_input;
 pub use self::roles::input as role_input;
 pub use self::signed::ForwardedHost;
+pub use self::ui::AllowedHosts;
 pub use self::users::input as user_input;
 
 /// What the configuration decides for HTTP.
@@ -73,6 +75,8 @@ pub struct Settings {
     pub query: ndata::Limits,
     /// Whose `X-Forwarded-Host` counts for signed requests.
     pub forwarded_host: ForwardedHost,
+    /// For which hosts requests with the page's cookie count.
+    pub allowed_hosts: Arc<AllowedHosts>,
     /// Write one log line for each request, the hot route aside.
     pub log_requests: bool,
 }
@@ -164,6 +168,7 @@ enum Place<'a> {
     Ready,
     SetUp,
     OpenApi,
+    UiSession,
 }
 
 /// Makes the list of all paths, and the function that finds a path in it, out
@@ -213,6 +218,7 @@ paths! {
     ["livez"] => (Place::Live, "/livez", "GET, HEAD, OPTIONS"),
     ["readyz"] => (Place::Ready, "/readyz", "GET, HEAD, OPTIONS"),
     ["setup"] => (Place::SetUp, "/setup", "POST, OPTIONS"),
+    ["ui", "session"] => (Place::UiSession, "/ui/session", "POST, DELETE, OPTIONS"),
     ["openapi.json"] => (Place::OpenApi, "/openapi.json", "GET, HEAD, OPTIONS"),
 }
 
@@ -269,6 +275,8 @@ async fn dispatch<S: Store>(
         (Verb::Get, Place::Live) => Ok(health::live()),
         (Verb::Get, Place::Ready) => health::ready(app),
         (Verb::Get, Place::OpenApi) => Ok(openapi::get()),
+        (Verb::Post, Place::UiSession) => ui::session::log_in(app, request).await,
+        (Verb::Delete, Place::UiSession) => ui::session::log_out(app, request).await,
         (Verb::Post, Place::SetUp) => set_up::create(app, request).await,
         (Verb::Options, _) => {
             let allow = HeaderValue::from_static(allow);
@@ -434,6 +442,7 @@ fn everything<S: Store>(
                 peer,
                 id: None,
                 believes_host,
+                allowed_hosts: Arc::clone(&shared.settings.allowed_hosts),
                 body,
                 known,
             };

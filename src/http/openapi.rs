@@ -22,6 +22,7 @@ const PIECES: &[&str] = &[
     include_str!("openapi/roles.json"),
     include_str!("openapi/apikeys.json"),
     include_str!("openapi/server.json"),
+    include_str!("openapi/page.json"),
 ];
 
 static DOCUMENT: LazyLock<Vec<u8>> = LazyLock::new(|| wire::json(&document()));

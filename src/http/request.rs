@@ -14,6 +14,7 @@ use super::fields::{self, Fields};
 use super::i18n;
 use super::problem::ApiError;
 use super::signed;
+use super::ui::{AllowedHosts, cookie};
 use crate::auth::nws4;
 use crate::model::{Origin, SessionId, UserName};
 use crate::service::{App, Caller, Reach};
@@ -69,6 +70,8 @@ pub(super) struct Request {
     pub id: Option<Arc<str>>,
     /// Whether who sent it may say for which host it was.
     pub believes_host: bool,
+    /// For which hosts its cookie counts.
+    pub allowed_hosts: Arc<AllowedHosts>,
     /// The body: held when the request is signed, else not read yet.
     pub body: Body,
     /// Who asks, once that is known: for the log.
@@ -107,27 +110,23 @@ impl Request {
         app: &App<S>,
         reach: Reach,
     ) -> Result<Caller, ApiError> {
-        let (value, origin) = (self.authorization()?, self.origin());
-        let caller = if nws4::is_presented(value.as_bytes()) {
-            signed::caller(app, self, value.as_bytes(), origin, reach).await?
-        } else {
-            app.caller(bearer(value)?, reach).await?.from(origin)
+        let (value, origin) = (self.headers.get(AUTHORIZATION), self.origin());
+        let caller = match value {
+            Some(value) if nws4::is_presented(value.as_bytes()) => {
+                signed::caller(app, self, value.as_bytes(), origin, reach).await?
+            }
+            _ => app.caller(self.token()?, reach).await?.from(origin),
         };
         self.note(&caller);
         Ok(caller)
     }
 
-    fn authorization(&self) -> Result<&HeaderValue, ApiError> {
-        let value = self.headers.get(AUTHORIZATION);
-        value.ok_or(ApiError::Unauthenticated {
-            reason: None,
-            presented: false,
-        })
-    }
-
-    /// The bearer token.
-    pub(super) fn bearer(&self) -> Result<&str, ApiError> {
-        bearer(self.authorization()?)
+    /// The bearer token; without any `Authorization`, that of the page's cookie.
+    pub(super) fn token(&self) -> Result<&str, ApiError> {
+        match self.headers.get(AUTHORIZATION) {
+            Some(value) => bearer(value),
+            None => cookie::token(&self.method, &self.headers, &self.allowed_hosts),
+        }
     }
 
     /// Notes who asks, for the log.

@@ -124,10 +124,11 @@ fn is_true(text: &str) -> bool {
 }
 
 /// `GET /auth/verify`: a reverse proxy asks before it lets a request through.
-/// Only a bearer token counts: a signature would cover another path.
+/// Only a token counts, as a bearer or in the page's cookie: a signature would
+/// cover another path.
 pub(super) async fn verify<S: Store>(app: &App<S>, request: &Request) -> Result<Reply, ApiError> {
     let asked = Asked::of(request);
-    let token = request.bearer()?;
+    let token = request.token()?;
     let caller = app.verify(token, &asked.rights, asked.touch).await?;
     request.note(&caller);
     Ok(identified(&caller))

@@ -40,9 +40,10 @@ pub struct RefreshedPair {
 }
 
 /// A password was right.
-struct Right {
+pub(super) struct Right {
     user_name: UserName,
-    device_name: DeviceName,
+    /// Where, as typed; whether there is such a device is not looked at yet.
+    pub(super) device_name: DeviceName,
     /// The hash it was verified against.
     stored: Arc<str>,
     /// The password, when that hash is cheaper than today's.
@@ -65,14 +66,35 @@ impl<S: Store> App<S> {
         password: Secret,
         device: &str,
     ) -> Result<LoggedIn, ServiceError> {
-        const REFUSED: ServiceError = ServiceError::Unauthenticated { reason: None };
         let attempt = Attempt::new(user, device, origin.share()).from(origin.clone());
         self.must_not_wait(&attempt).await?;
-        let (share, typed) = (origin.share(), (user, password, device));
-        let Some(right) = self.verify_password(share, typed).await? else {
-            self.count(attempt, Outcome::Wrong).await?;
-            return Err(REFUSED);
-        };
+        let typed = (user, password, device);
+        let right = self.right_or_counted(&attempt, typed).await?;
+        self.open_right(right, attempt, false).await
+    }
+
+    /// The password is right, or one more failure is counted.
+    pub(super) async fn right_or_counted(
+        &self,
+        attempt: &Attempt,
+        typed: (&str, Secret, &str),
+    ) -> Result<Right, ServiceError> {
+        let share = attempt.origin.share();
+        if let Some(right) = self.verify_password(share, typed).await? {
+            return Ok(right);
+        }
+        self.count(attempt.clone(), Outcome::Wrong).await?;
+        Err(ServiceError::Unauthenticated { reason: None })
+    }
+
+    /// Opens the session of somebody whose password was right.
+    pub(super) async fn open_right(
+        &self,
+        right: Right,
+        attempt: Attempt,
+        no_sale_device: bool,
+    ) -> Result<LoggedIn, ServiceError> {
+        let origin = attempt.origin.clone();
         let Right {
             user_name,
             device_name,
@@ -81,8 +103,10 @@ impl<S: Store> App<S> {
         } = right;
         let mut new = self.new_session(user_name, device_name, Some(Arc::clone(&stored)));
         new.attempt = Some(attempt);
+        new.no_sale_device = no_sale_device;
         let (user, device) = (new.user_name.clone(), new.device_name.clone());
-        let cause = Cause::caller(user, device, origin.clone());
+        let share = origin.share();
+        let cause = Cause::caller(user, device, origin);
         let logged_in = self.open(new, cause).await?;
         if let Some(password) = outdated {
             self.rehashing.push(Rehash {
@@ -216,7 +240,7 @@ impl<S: Store> App<S> {
     }
 
     /// Refuses an attempt whose time has not come, and tells the audit.
-    async fn must_not_wait(&self, attempt: &Attempt) -> Result<(), ServiceError> {
+    pub(super) async fn must_not_wait(&self, attempt: &Attempt) -> Result<(), ServiceError> {
         let now = self.now();
         let Some(wait) = self.store.wait(attempt, now).await else {
             return Ok(());
@@ -229,7 +253,11 @@ impl<S: Store> App<S> {
     }
 
     /// Counts an attempt; the answer may go out when this returns.
-    async fn count(&self, attempt: Attempt, outcome: Outcome) -> Result<(), ServiceError> {
+    pub(super) async fn count(
+        &self,
+        attempt: Attempt,
+        outcome: Outcome,
+    ) -> Result<(), ServiceError> {
         let user = attempt.user_name.clone();
         let wait = self.store.count(attempt, outcome, self.now()).await?;
         let directory = self.store.directory().await;
@@ -255,6 +283,7 @@ impl<S: Store> App<S> {
             id,
             user_name,
             device_name,
+            no_sale_device: false,
             authentication_type: AuthenticationType::Bearer,
             password_seen,
             attempt: None,

@@ -267,6 +267,7 @@ impl MemoryStore {
             .directory
             .principal(&new.user_name, &new.device_name)
             .filter(|who| new.password_seen.is_none() || new.password_seen == who.user.password)
+            .filter(|who| !new.no_sale_device || !who.device.env.is_sale())
             .ok_or(StoreError::Denied);
         let principal = match (principal, &new.attempt) {
             (Err(denied), Some(attempt)) => {

@@ -222,6 +222,8 @@ pub struct NewSession {
     pub user_name: UserName,
     /// Where.
     pub device_name: DeviceName,
+    /// Denied where things are sold: there it would end the session of a till.
+    pub no_sale_device: bool,
     /// How its requests prove themselves.
     pub authentication_type: AuthenticationType,
     /// The PHC string the password was checked against; must still be the

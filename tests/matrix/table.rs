@@ -337,6 +337,17 @@ pub const ROWS: &[Row] = &[
         NOTHING,
         |_| bare("/auth/verify"),
     ),
+    row(("POST", "/ui/session"), Access::Open, 200, EITHER, |s| {
+        let body = json!({"userName": s.user, "password": PASSWORD, "deviceName": s.device});
+        ("/ui/session".to_owned(), body)
+    }),
+    row(
+        ("DELETE", "/ui/session"),
+        Access::OwnLogin,
+        204,
+        NOTHING,
+        |_| bare("/ui/session"),
+    ),
     // The door is closed for good once there has been a user.
     row(("POST", "/setup"), Access::Open, 404, NOTHING, |s| {
         let body = json!({"code": "x", "userName": s.unused, "password": PASSWORD, "deviceName": s.unused});

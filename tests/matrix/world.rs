@@ -305,6 +305,8 @@ impl World {
                 format!("Bearer {}", asker.token),
             )],
         };
+        // A browser says so of every request from a page of the server's own.
+        headers.push(("Sec-Fetch-Site".to_owned(), "same-origin".to_owned()));
         if !kind.is_empty() {
             headers.push(("Content-Type".to_owned(), kind.to_owned()));
         }

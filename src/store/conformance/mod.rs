@@ -366,6 +366,7 @@ impl<S: Store> Shop<S> {
             id: session_id(number),
             user_name: user_name(user),
             device_name: device_name(device),
+            no_sale_device: false,
             authentication_type: AuthenticationType::Bearer,
             password_seen: Some(password(user)),
             attempt: None,

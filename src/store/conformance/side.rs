@@ -309,6 +309,7 @@ impl<S: Store> Side<S> {
             id: session_id(u32::try_from(step).expect("histories are short")),
             user_name: self.name_of(user),
             device_name: device_name(device),
+            no_sale_device: false,
             authentication_type: AuthenticationType::Bearer,
             password_seen: match typed {
                 Typed::Stored => stored,

@@ -33,7 +33,9 @@ pub(super) fn begin(
     }
     let principal = shared.view.principal(&new.user_name, &new.device_name);
     let fits = |principal: &Arc<Principal>| {
-        new.password_seen.is_none() || new.password_seen == principal.user.password
+        let sells = principal.device.env.is_sale();
+        let is_right = new.password_seen.is_none() || new.password_seen == principal.user.password;
+        is_right && !(new.no_sale_device && sells)
     };
     let Some(principal) = principal.filter(fits) else {
         return deny(&new, now, reply, shared, batch);

@@ -84,6 +84,7 @@ fn new_session(id: SessionId, user: &str, device: &str) -> NewSession {
         id,
         user_name: user_name(user),
         device_name: device_name(device),
+        no_sale_device: false,
         authentication_type: AuthenticationType::Bearer,
         password_seen: None,
         attempt: None,
