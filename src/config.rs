@@ -54,6 +54,8 @@ pub struct Config {
     pub query: QueryConfig,
     /// Connections and answers.
     pub http: HttpConfig,
+    /// The feed of changes.
+    pub events: EventsConfig,
     /// Requests signed with API keys.
     pub nws4: Nws4Config,
     /// Passwords and their hashing.
@@ -192,6 +194,13 @@ pub struct HttpConfig {
     /// The names under which requests with the page's cookie may come; empty:
     /// any address, `localhost` and the machine's name.
     pub allowed_hosts: Vec<String>,
+}
+
+/// `[events]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventsConfig {
+    /// Who may read `/events` at once.
+    pub readers_max: usize,
 }
 
 /// A language that answers are written in.

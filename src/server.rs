@@ -20,11 +20,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use warp::http::header::CONTENT_TYPE;
 use warp::reply::Response;
 
 use self::pulse::{Phase, Pulse};
 use self::watched::Watched;
-use crate::http::{Answers, ApiError, Peer};
+use crate::http::{Answers, ApiError, EVENT_STREAM, Peer};
 
 mod pulse;
 mod watched;
@@ -282,7 +283,15 @@ async fn connection(
         let pulse = &pulse;
         async move {
             let answer = match answer {
-                Answer::Coming(answer) => answer.await,
+                Answer::Coming(answer) => {
+                    let answer = answer.await;
+                    // One that goes on is the last of its connection; how long
+                    // it takes is its own affair.
+                    if answer.as_ref().is_ok_and(goes_on) {
+                        return answer;
+                    }
+                    answer
+                }
                 Answer::Given(answer) => Ok(answer),
             };
             pulse.enter(Phase::Waiting);
@@ -300,6 +309,12 @@ async fn connection(
         End::Overdue(Phase::Answering) => {}
         End::Done | End::Overdue(_) => part(stream, &[]).await,
     }
+}
+
+/// Whether an answer goes on piece by piece.
+fn goes_on(answer: &Response) -> bool {
+    let kind = answer.headers().get(CONTENT_TYPE);
+    kind.is_some_and(|kind| kind == EVENT_STREAM)
 }
 
 /// The answer to one request.

@@ -108,7 +108,7 @@ pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> 
         policy,
         set_up: SetUpGate::new(code),
         rehashing: Rehashing::default(),
-        feed: Feed::default(),
+        feed: Feed::new(config.events.readers_max),
         sweeper: SweeperState::default(),
     };
     app.finish_revocations().await.map_err(service_failure)?;

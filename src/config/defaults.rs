@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    AuditConfig, Config, HttpConfig, Language, LogConfig, LogFormat, Nws4Config, PasswordConfig,
-    PerEnv, Posture, QueryConfig, SessionsConfig, UnknownMembers, UsersConfig, beside,
+    AuditConfig, Config, EventsConfig, HttpConfig, Language, LogConfig, LogFormat, Nws4Config,
+    PasswordConfig, PerEnv, Posture, QueryConfig, SessionsConfig, UnknownMembers, UsersConfig,
+    beside,
 };
 use crate::auth::password::HashParams;
 use crate::model::{Env, LockoutRules, SessionAccess};
@@ -27,6 +28,7 @@ impl Default for Config {
             audit: AuditConfig::default(),
             query: QueryConfig::default(),
             http: HttpConfig::default(),
+            events: EventsConfig::default(),
             nws4: Nws4Config::default(),
             password: PasswordConfig::default(),
             users: UsersConfig::default(),
@@ -110,6 +112,12 @@ impl Default for HttpConfig {
             trusted_proxies: Vec::new(),
             allowed_hosts: Vec::new(),
         }
+    }
+}
+
+impl Default for EventsConfig {
+    fn default() -> Self {
+        Self { readers_max: 2_000 }
     }
 }
 

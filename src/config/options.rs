@@ -29,6 +29,8 @@ const TAKE_MAX: usize = 100_000;
 const ENDED_MAX: usize = 1_000_000;
 /// Most audit entries to keep.
 const AUDIT_MAX: usize = 1_000_000;
+/// Most readers of events.
+const READERS_MAX: usize = 1_000_000;
 /// Most connections.
 const CONNECTIONS_MAX: usize = 1_000_000;
 /// The longest that the shortest password can be: people must be able to type
@@ -531,6 +533,12 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
         "The names under which browsers reach the page /ui/, without ports,\nseparated by commas. Empty: any address, localhost and this machine's name.\nRequests with the page's cookie for any other host are refused (403).",
         |c, t| put(&mut c.http.allowed_hosts, hosts(t)),
         |c| quoted(c.http.allowed_hosts.join(", ")),
+    ),
+    ConfigOption::new(
+        "events.readers_max",
+        "How many may read /events at once; more get 503. Each is a connection of\nhttp.connections_max.",
+        |c, t| put(&mut c.events.readers_max, number(t, 1..=READERS_MAX)),
+        |c| c.events.readers_max.to_string(),
     ),
     ConfigOption::new(
         "nws4.window",

@@ -35,6 +35,7 @@ pub mod body;
 mod caught;
 mod conditions;
 mod devices;
+mod events;
 pub mod fields;
 mod form;
 mod health;
@@ -61,6 +62,7 @@ mod users;
 pub mod wire;
 
 pub use self::devices::input as device_input;
+pub use self::events::EVENT_STREAM;
 pub use self::roles::input as role_input;
 pub use self::signed::ForwardedHost;
 pub use self::ui::AllowedHosts;
@@ -169,6 +171,7 @@ enum Place<'a> {
     SetUp,
     OpenApi,
     UiSession,
+    Events,
 }
 
 /// Makes the list of all paths, and the function that finds a path in it, out
@@ -218,6 +221,7 @@ paths! {
     ["livez"] => (Place::Live, "/livez", "GET, HEAD, OPTIONS"),
     ["readyz"] => (Place::Ready, "/readyz", "GET, HEAD, OPTIONS"),
     ["setup"] => (Place::SetUp, "/setup", "POST, OPTIONS"),
+    ["events"] => (Place::Events, "/events", "GET, HEAD, OPTIONS"),
     ["ui", "session"] => (Place::UiSession, "/ui/session", "POST, DELETE, OPTIONS"),
     ["openapi.json"] => (Place::OpenApi, "/openapi.json", "GET, HEAD, OPTIONS"),
 }
@@ -275,6 +279,7 @@ async fn dispatch<S: Store>(
         (Verb::Get, Place::Live) => Ok(health::live()),
         (Verb::Get, Place::Ready) => health::ready(app),
         (Verb::Get, Place::OpenApi) => Ok(openapi::get()),
+        (Verb::Get, Place::Events) => events::get(&shared.app, request).await,
         (Verb::Post, Place::UiSession) => ui::session::log_in(app, request).await,
         (Verb::Delete, Place::UiSession) => ui::session::log_out(app, request).await,
         (Verb::Post, Place::SetUp) => set_up::create(app, request).await,
@@ -304,10 +309,11 @@ async fn handle<S: Store>(
     let (place, form, allow) = place(&segments).ok_or(ApiError::NotFound)?;
     *template = form;
     // Whoever watches over the server gets its state, whatever they prefer, and
-    // a proxy's question carries what the client prefers of somebody else.
+    // a proxy's question carries what the client prefers of somebody else. Events
+    // are no JSON.
     let any_accept = matches!(
         place,
-        Place::Health | Place::Live | Place::Ready | Place::Verify
+        Place::Health | Place::Live | Place::Ready | Place::Verify | Place::Events
     );
     if !any_accept && !request::takes_json(&request.headers) {
         return Err(ApiError::NotAcceptable);

@@ -23,6 +23,7 @@ const PIECES: &[&str] = &[
     include_str!("openapi/apikeys.json"),
     include_str!("openapi/server.json"),
     include_str!("openapi/page.json"),
+    include_str!("openapi/events.json"),
 ];
 
 static DOCUMENT: LazyLock<Vec<u8>> = LazyLock::new(|| wire::json(&document()));

@@ -12,6 +12,7 @@ use warp::http::header::{
 use warp::http::{Response as HttpResponse, StatusCode};
 use warp::reply::Response;
 
+use super::events::Pieces;
 use crate::model::{Timestamp, Version};
 
 /// The `traceId` of problems, on every answer.
@@ -31,6 +32,8 @@ pub(super) struct Reply {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// JSON; empty when there is nothing to say.
     pub body: Vec<u8>,
+    /// What comes behind the body, for as long as it comes.
+    pub pieces: Option<Pieces>,
 }
 
 impl Reply {
@@ -45,6 +48,7 @@ impl Reply {
             status,
             headers: vec![(CONTENT_TYPE, JSON)],
             body,
+            pieces: None,
         }
     }
 
@@ -54,6 +58,7 @@ impl Reply {
             status,
             headers: vec![(CONTENT_TYPE, PROBLEM_JSON)],
             body,
+            pieces: None,
         }
     }
 
@@ -63,6 +68,15 @@ impl Reply {
             status,
             headers: Vec::new(),
             body: Vec::new(),
+            pieces: None,
+        }
+    }
+
+    /// 200 with a body that goes on piece by piece.
+    pub(super) fn going_on(pieces: Pieces) -> Self {
+        Self {
+            pieces: Some(pieces),
+            ..Self::empty(StatusCode::OK)
         }
     }
 
@@ -89,8 +103,13 @@ impl Reply {
             status,
             headers,
             body,
+            pieces,
         } = self;
         let mut response = stamp.response(status, body);
+        if let Some(pieces) = pieces {
+            *response.body_mut() =
+                warp::Reply::into_response(warp::reply::stream(pieces)).into_body();
+        }
         for (name, value) in headers {
             response.headers_mut().append(name, value);
         }
@@ -104,6 +123,7 @@ impl Reply {
             status,
             headers,
             body,
+            ..
         } = self;
         let reason = status.canonical_reason().unwrap_or("");
         let mut out = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();

@@ -6,7 +6,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::resource::ProfileBody;
-use crate::model::{Author, EndedSession, Session, Timestamp};
+use crate::model::{Author, EndedSession, Identity, Session, Timestamp};
 use crate::ndata::{self, Member, Query, Row, Selected, SessionMember};
 use crate::service::{LoggedIn, RefreshedPair};
 use crate::store::SessionPage;
@@ -24,18 +24,11 @@ pub fn session(session: &Session) -> Vec<u8> {
 
 /// Appends one session, in the documented order of members.
 pub fn write_session(out: &mut Vec<u8>, session: &Session) {
-    let identity = &session.identity;
     out.extend_from_slice(b"{\"sessionId\":\"");
     out.extend_from_slice(session.id.as_bytes());
-    out.extend_from_slice(b"\",\"identity\":{\"userName\":");
-    write_text(out, identity.user_name.as_str());
-    out.extend_from_slice(b",\"deviceName\":");
-    write_text(out, identity.device_name.as_str());
-    out.extend_from_slice(b",\"envName\":\"");
-    out.extend_from_slice(identity.env.as_str().as_bytes());
-    out.extend_from_slice(b"\",\"authenticationType\":\"");
-    out.extend_from_slice(identity.authentication_type.as_str().as_bytes());
-    out.extend_from_slice(b"\"},\"startedAt\":\"");
+    out.extend_from_slice(b"\",\"identity\":");
+    write_identity(out, &session.identity);
+    out.extend_from_slice(b",\"startedAt\":\"");
     session.started_at.write_iso(out);
     out.extend_from_slice(b"\",\"expiresAt\":\"");
     session.expires_at.write_iso(out);
@@ -44,6 +37,19 @@ pub fn write_session(out: &mut Vec<u8>, session: &Session) {
     out.extend_from_slice(b"\",\"_v\":");
     write_number(out, session.version.0);
     out.push(b'}');
+}
+
+/// Appends whose session it is, and where.
+pub(super) fn write_identity(out: &mut Vec<u8>, identity: &Identity) {
+    out.extend_from_slice(b"{\"userName\":");
+    write_text(out, identity.user_name.as_str());
+    out.extend_from_slice(b",\"deviceName\":");
+    write_text(out, identity.device_name.as_str());
+    out.extend_from_slice(b",\"envName\":\"");
+    out.extend_from_slice(identity.env.as_str().as_bytes());
+    out.extend_from_slice(b"\",\"authenticationType\":\"");
+    out.extend_from_slice(identity.authentication_type.as_str().as_bytes());
+    out.extend_from_slice(b"\"}");
 }
 
 /// A page of sessions: `{items, count, totalCount, nextCursor?}`, without
@@ -70,7 +76,13 @@ pub(super) fn write_ended(out: &mut Vec<u8>, ended: &EndedSession) {
     out.extend_from_slice(b"\",\"endReason\":\"");
     out.extend_from_slice(ended.reason.as_str().as_bytes());
     out.extend_from_slice(b"\",\"endedBy\":");
-    match &ended.by {
+    write_author(out, &ended.by);
+    out.push(b'}');
+}
+
+/// Appends who did something; `null` for the server and its operator.
+pub(super) fn write_author(out: &mut Vec<u8>, by: &Author) {
+    match by {
         Author::Server | Author::CommandLine => out.extend_from_slice(b"null"),
         Author::Caller {
             user_name,
@@ -83,7 +95,6 @@ pub(super) fn write_ended(out: &mut Vec<u8>, ended: &EndedSession) {
             out.push(b'}');
         }
     }
-    out.push(b'}');
 }
 
 /// A page of selected rows: `{items, count, totalCount, nextCursor?}`.
@@ -156,7 +167,8 @@ pub(super) fn json<T: Serialize>(body: &T) -> Vec<u8> {
     out
 }
 
-fn write_text(out: &mut Vec<u8>, text: &str) {
+/// Appends a text as JSON.
+pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
     let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
     if text.bytes().all(plain) {
         out.push(b'"');
@@ -167,7 +179,8 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-fn write_number(out: &mut Vec<u8>, number: impl std::fmt::Display) {
+/// Appends a number.
+pub(super) fn write_number(out: &mut Vec<u8>, number: impl std::fmt::Display) {
     write!(out, "{number}").expect("memory takes every byte");
 }
 
@@ -244,9 +257,7 @@ fn seconds_until(end: Timestamp, now: Timestamp) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{
-        AuthenticationType, DeviceName, Env, Identity, SessionId, UserName, Version,
-    };
+    use crate::model::{AuthenticationType, DeviceName, Env, SessionId, UserName, Version};
 
     fn documented() -> Session {
         Session {

@@ -155,6 +155,15 @@ pub enum Author {
 }
 
 impl Author {
+    /// Whoever is logged in there.
+    #[must_use]
+    pub fn of(identity: &Identity) -> Self {
+        Self::Caller {
+            user_name: identity.user_name.clone(),
+            device_name: identity.device_name.clone(),
+        }
+    }
+
     /// What kind of author: `server`, `cli` or `caller`.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {

@@ -1,6 +1,7 @@
 //! The feed of revoked sessions, for whoever checks tokens without asking for
 //! each: what has ended since a place in it, or as soon as something does.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
@@ -19,23 +20,31 @@ pub const FEED_WAIT_MAX: Duration = Duration::from_secs(30);
 /// A checker that has heard nothing for so long treats tokens as unknown.
 pub const STALE_AFTER: Duration = Duration::from_secs(30);
 
-/// Who waits for the next ending.
+/// Who waits for the next ending, and who watches the changes.
 #[derive(Debug)]
 pub struct Feed {
     waiters: Semaphore,
+    /// Places of those who watch.
+    pub(super) readers: Arc<Semaphore>,
     closing: watch::Sender<bool>,
 }
 
-impl Default for Feed {
-    fn default() -> Self {
+impl Feed {
+    /// A feed that so many may watch at once.
+    #[must_use]
+    pub fn new(readers_max: usize) -> Self {
         Self {
             waiters: Semaphore::new(WAITERS_MAX),
+            readers: Arc::new(Semaphore::new(readers_max)),
             closing: watch::Sender::new(false),
         }
     }
-}
 
-impl Feed {
+    /// Becomes true when the server stops.
+    pub(super) fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
+    }
+
     /// Answers everybody who waits, now and from now on: the server stops.
     pub fn close(&self) {
         self.closing.send_replace(true);

@@ -35,6 +35,7 @@ pub mod sweep;
 pub(crate) mod testing;
 mod tokens;
 pub mod unused;
+mod watch;
 
 pub use api_keys::{CreatedKey, GivenCredentials};
 pub use caller::{Caller, Reach};
@@ -45,6 +46,7 @@ pub use login::{LoggedIn, RefreshedPair};
 pub use set_up::{SetUpGate, SetUpRequest};
 pub use signed::{SignedDoor, SignedRequest};
 pub use tokens::Introspected;
+pub use watch::{HEARTBEAT, Told, Watcher};
 
 /// Everything a use case needs.
 #[derive(Debug)]
@@ -69,7 +71,7 @@ pub struct App<S> {
     pub set_up: SetUpGate,
     /// Passwords to hash again.
     pub rehashing: rehash::Rehashing,
-    /// Who waits for the next ending.
+    /// Who waits for the next ending, and who watches the changes.
     pub feed: Feed,
     /// What the sweeper did last.
     pub sweeper: sweep::SweeperState,

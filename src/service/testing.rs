@@ -54,7 +54,7 @@ pub(crate) fn empty_app() -> Arc<App<MemoryStore>> {
         },
         set_up: SetUpGate::new(None),
         rehashing: Rehashing::default(),
-        feed: Feed::default(),
+        feed: Feed::new(16),
         sweeper: SweeperState::default(),
     })
 }

@@ -12,9 +12,9 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{
-    Access, Begun, Checked, End, EndSome, EndedSome, FeedPlace, NewSession, Refresh, Refreshed,
-    Revocations, Rules, Scope, SessionPage, Signer, Store, StoreError, StoreHealth, Swept,
-    TokenState,
+    Access, Action, Begun, Changed, Changes, Checked, End, EndSome, EndedSome, FeedPlace,
+    NewSession, Refresh, Refreshed, Revocations, Rules, Scope, SessionPage, Signer, Store,
+    StoreError, StoreHealth, Swept, TokenState,
 };
 use crate::model::{
     ApiKeyId, AtLimit, Attempt, AuditAction, AuditEntry, AuditObject, AuthenticationType, Author,
@@ -29,6 +29,7 @@ use crate::ndata::{self, AuditMember, EndedMember, Query, Selected, SessionMembe
 pub struct MemoryStore {
     rules: Rules,
     state: Mutex<State>,
+    changes: Changes,
 }
 
 #[derive(Debug, Default)]
@@ -93,6 +94,7 @@ impl MemoryStore {
         Self {
             rules,
             state: Mutex::new(State::default()),
+            changes: Changes::new(0, 0),
         }
     }
 
@@ -151,7 +153,16 @@ impl MemoryStore {
             .partition_point(|other| key(other) < key(&ended));
         state.ended.insert(place, ended.clone());
         state.endings.send_replace(ended.commit);
+        self.changes.add_end(&ended);
+        self.changes.tell();
         ended
+    }
+
+    /// Tells those who watch of a session that is there or has been refreshed.
+    fn tell_of(&self, state: &State, session: &Session, at: Timestamp, by: Author, action: Action) {
+        let what = Changed::Session(Box::new(session.clone()), None);
+        self.changes.add(state.changes + 1, at, by, action, what);
+        self.changes.tell();
     }
 
     fn end_matching(
@@ -327,6 +338,7 @@ impl MemoryStore {
             session: session.clone(),
             tokens: Some(tokens),
         });
+        self.tell_of(state, &session, now, cause.by.clone(), Action::Created);
         let entry = AuditEntry::new(AuditAction::Login, cause.clone(), now);
         state.tell(entry.on(AuditObject::session(&session)));
         state.changes += 1;
@@ -387,6 +399,8 @@ impl MemoryStore {
             tokens: None,
         });
         self.use_account(state, &session.identity.user_name, now);
+        let by = Author::of(&session.identity);
+        self.tell_of(state, &session, now, by, Action::Created);
         state.signed.retain(|(key, _)| *key != signer.key.id);
         state.signed.push((signer.key.id, id));
         state.changes += 1;
@@ -441,11 +455,11 @@ impl MemoryStore {
             used: false,
         };
         kept.tokens = Some(tokens);
+        let session = kept.session.clone();
+        let by = Author::of(&session.identity);
+        self.tell_of(state, &session, now, by, Action::Updated);
         state.changes += 1;
-        Ok(Refreshed {
-            session: kept.session.clone(),
-            tokens,
-        })
+        Ok(Refreshed { session, tokens })
     }
 
     fn check_now(&self, access: Access, now: Timestamp) -> Result<Checked, StoreError> {
@@ -758,6 +772,10 @@ impl Store for MemoryStore {
         self.state.lock().endings.subscribe()
     }
 
+    fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
     async fn tokens(&self, id: SessionId, now: Timestamp) -> Option<TokenState> {
         let state = self.state.lock();
         let at = self.live(&state, id, now).ok()?;
@@ -800,6 +818,14 @@ impl Store for MemoryStore {
         for entry in of_change(&decision, &state.directory, &cause, now) {
             state.tell(entry);
         }
+        self.changes.add_decision(
+            state.changes + 1,
+            now,
+            &cause.by,
+            &decision,
+            &state.directory,
+        );
+        self.changes.tell();
         state.directory.apply(&decision);
         if let Some(user) = &decision.unlocked {
             lock_of(state, NameKey::of(user.as_str())).unlock();

@@ -19,6 +19,7 @@ use crate::model::{
 };
 use crate::ndata::{AuditMember, EndedMember, Filter, Query, Row, Selected, SessionMember};
 
+mod changes;
 #[cfg(test)]
 pub(crate) mod conformance;
 mod feed;
@@ -26,6 +27,7 @@ pub mod memory;
 pub mod sled;
 
 pub use self::sled::backup::{BackupError, BackupInfo, BackupOrder, Progress};
+pub use changes::{Action, Change, ChangePart, ChangePlace, Changed, Changes};
 pub use feed::{FeedPlace, Revocations};
 
 /// The front of the names under which sealed signing keys are kept. Backups
@@ -611,6 +613,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Changes when something is new in the feed.
     fn endings(&self) -> watch::Receiver<u64>;
+
+    /// The feed of everything that was created, changed or ended since the
+    /// opening, in the order of the commits. A change is in it once everybody
+    /// sees it, and about when its caller has the answer; one that lapses, from
+    /// the sweep that comes behind it.
+    fn changes(&self) -> &Changes;
 
     /// The token state of a live session.
     fn tokens(

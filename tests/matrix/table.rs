@@ -337,6 +337,9 @@ pub const ROWS: &[Row] = &[
         NOTHING,
         |_| bare("/auth/verify"),
     ),
+    row(("GET", "/events"), Access::Login, 200, NOTHING, |_| {
+        bare("/events")
+    }),
     row(("POST", "/ui/session"), Access::Open, 200, EITHER, |s| {
         let body = json!({"userName": s.user, "password": PASSWORD, "deviceName": s.device});
         ("/ui/session".to_owned(), body)

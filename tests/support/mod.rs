@@ -265,7 +265,14 @@ impl Server {
             self.agent.run(request)
         };
         let mut answer = answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
-        let text = answer.body_mut().read_to_string().expect("a body in UTF-8");
+        // An answer that goes on is not waited for.
+        let kind = answer.headers().get("content-type");
+        let goes_on = kind.is_some_and(|kind| kind == "text/event-stream");
+        let text = if goes_on {
+            String::new()
+        } else {
+            answer.body_mut().read_to_string().expect("a body in UTF-8")
+        };
         Answer {
             status: answer.status().as_u16(),
             headers: answer.headers().clone(),

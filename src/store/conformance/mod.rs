@@ -23,6 +23,7 @@ use crate::ndata::{AuditMember, EndedMember, Query, Selected, SessionMember};
 pub(crate) mod access;
 pub(crate) mod archive;
 pub(crate) mod audit;
+pub(crate) mod changes;
 pub(crate) mod directory;
 mod edits;
 pub(crate) mod ending;
@@ -119,6 +120,8 @@ macro_rules! on_store {
             feed::only_what_still_matches_is_ended_with_others,
             feed::the_feed_tells_every_ending_once_and_in_order,
             feed::the_feed_tells_as_long_as_tokens_last_whatever_the_archive_keeps,
+            changes::every_change_is_told_once_with_what_it_brought_about,
+            changes::the_changes_make_up_the_list_of_who_is_live,
             archive::the_archive_says_when_why_and_by_whom,
             archive::an_ending_is_in_the_archive_at_once,
             archive::the_archive_is_cut_to_its_age_and_its_length,

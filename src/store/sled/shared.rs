@@ -12,7 +12,7 @@ use super::lockouts::Lockouts;
 use super::signed::SignedSessions;
 use super::table::Table;
 use super::view::View;
-use crate::store::Rules;
+use crate::store::{Changes, Rules};
 
 /// The state in memory of one open store.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Shared {
     pub archive: Archive,
     /// What was done.
     pub audit: Audit,
+    /// What changes, for those who watch.
+    pub changes: Changes,
     /// Users, devices, roles, API keys.
     pub view: View,
     /// Which session the requests signed with each key go on in.

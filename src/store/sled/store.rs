@@ -31,9 +31,9 @@ use crate::model::{
 };
 use crate::ndata::{AuditMember, EndedMember, Query, Selected, SessionMember};
 use crate::store::{
-    Access, Backups, Begun, Checked, End, EndSome, EndedSome, FeedPlace, NewSession, Refresh,
-    Refreshed, Revocations, Rules, Scope, SessionPage, Signer, Store, StoreError, StoreHealth,
-    Swept, TokenState,
+    Access, Backups, Begun, Changes, Checked, End, EndSome, EndedSome, FeedPlace, NewSession,
+    Refresh, Refreshed, Revocations, Rules, Scope, SessionPage, Signer, Store, StoreError,
+    StoreHealth, Swept, TokenState,
 };
 
 /// Operations that may wait for the writer; more are refused as busy.
@@ -165,6 +165,7 @@ impl SledStore {
             table,
             archive,
             audit,
+            changes: Changes::new(head.epoch(), head.commit()),
             view: View::new(directory),
             signed: signed.into_iter().collect(),
             rules,
@@ -503,6 +504,10 @@ impl Store for SledStore {
 
     fn endings(&self) -> watch::Receiver<u64> {
         self.shared.archive.endings()
+    }
+
+    fn changes(&self) -> &Changes {
+        &self.shared.changes
     }
 
     async fn tokens(&self, id: SessionId, now: Timestamp) -> Option<TokenState> {

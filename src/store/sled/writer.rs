@@ -266,6 +266,7 @@ impl<D: Disk> Writer<D> {
         if durable {
             self.shared.archive.set_applied(self.head.commit());
         }
+        self.shared.changes.tell();
     }
 
     /// Tells the backup of a durable group, if one is being made.

@@ -6,13 +6,13 @@ use super::end::stage_end;
 use super::{Verdict, answer};
 use super::{limits, lockout};
 use crate::model::{
-    AuditAction, AuditEntry, AuditObject, EndReason, Principal, Session, Timestamp, Version,
+    AuditAction, AuditEntry, AuditObject, Author, EndReason, Principal, Session, Timestamp, Version,
 };
 use crate::store::sled::disk::Batch;
 use crate::store::sled::op::{Begin, Reply};
 use crate::store::sled::record::Record;
 use crate::store::sled::shared::Shared;
-use crate::store::{Begun, NewSession, StoreError, TokenState};
+use crate::store::{Action, Begun, Changed, NewSession, StoreError, TokenState};
 
 /// How many accesses a fresh session may count before it is written again.
 pub const RESERVE_MIN: u64 = 64;
@@ -70,6 +70,7 @@ pub(super) fn begin(
     let record = first_record(new, env, now, shared, batch.commit());
     batch.put_session(&record, None);
     let session = AuditObject::session(&record.session);
+    let by = cause.by.clone();
     batch.audit(AuditEntry::new(AuditAction::Login, cause, now).on(session));
     Verdict::Write(Box::new(move |shared, durable| {
         if !durable {
@@ -82,6 +83,7 @@ pub(super) fn begin(
         });
         let replaced: Vec<Session> = ended.collect();
         shared.table.insert(&record);
+        note_begin(&record, by, shared);
         let _ = reply.send(Ok(Begun {
             session: record.session,
             principal,
@@ -89,6 +91,16 @@ pub(super) fn begin(
         }));
         None
     }))
+}
+
+/// Tells those who watch of a session that everybody sees from now on.
+pub(super) fn note_begin(record: &Record, by: Author, shared: &Shared) {
+    let session = &record.session;
+    let what = Changed::Session(Box::new(session.clone()), None);
+    let at = session.started_at;
+    shared
+        .changes
+        .add(record.began, at, by, Action::Created, what);
 }
 
 /// The login is refused as if the password had been wrong.

@@ -19,7 +19,7 @@ pub(super) fn change_directory(
 ) -> Verdict {
     let directory = shared.view.directory();
     let decided = directory.decide(&change.what, &change.precondition, &change.cause.actor());
-    let decision = match decided {
+    let mut decision = match decided {
         Ok(decision) => decision,
         Err(refusal) => return answer(reply, Err(StoreError::Refused(refusal))),
     };
@@ -27,21 +27,16 @@ pub(super) fn change_directory(
         return answer(reply, Err(StoreError::Full));
     }
     tell_audit(&decision, &directory, &change, shared, batch);
-    let mut directory = (*directory).clone();
+    let before = directory;
+    let mut directory = (*before).clone();
     directory.apply(&decision);
     stage_directory(&decision, batch);
     if let Some(user) = &decision.unlocked {
         stage_unlock(user, shared, batch);
     }
     batch.rewrite_base(&directory);
-    let DirectoryDecision {
-        ends,
-        key_ends,
-        removed_api_keys,
-        resource,
-        created,
-        ..
-    } = decision;
+    let ends = std::mem::take(&mut decision.ends);
+    let key_ends = std::mem::take(&mut decision.key_ends);
     // A key holds one session at most: it ends in this very group.
     let mut of_keys = Vec::new();
     for ended in key_ends {
@@ -51,29 +46,36 @@ pub(super) fn change_directory(
             stage_end(id, ended.reason, by, now, shared, batch)
         }));
     }
-    for key in &removed_api_keys {
+    for key in &decision.removed_api_keys {
         batch.remove_signed(*key);
     }
     let fence = (!ends.is_empty()).then(|| Fence {
         number: batch.commit(),
         ends,
-        by: change.cause.by,
+        by: change.cause.by.clone(),
         at: change.now,
     });
     if let Some(fence) = &fence {
         batch.put_fence(fence);
     }
+    let (commit, by, at) = (batch.commit(), change.cause.by, change.now);
     Verdict::Write(Box::new(move |shared, durable| {
         for ended in of_keys {
             ended.apply(shared);
         }
         if durable {
             shared.view.replace(directory);
-            for key in removed_api_keys {
-                shared.signed.forget(key);
+            for key in &decision.removed_api_keys {
+                shared.signed.forget(*key);
             }
+            shared
+                .changes
+                .add_decision(commit, at, &by, &decision, &before);
         }
         let fenced = fence.map(|fence| put_up(fence, shared));
+        let DirectoryDecision {
+            resource, created, ..
+        } = decision;
         let _ = reply.send(
             durable
                 .then_some((resource, created))

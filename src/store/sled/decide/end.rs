@@ -39,8 +39,10 @@ impl StagedEnd {
         let (session, commit, reason) = (&ended.session, ended.commit, ended.reason);
         let (id, until) = (session.id, session.token_until());
         // In the archive first: at no instant is it in neither place.
-        shared.archive.file(ended);
-        shared.table.remove(id, commit, reason, until)
+        shared.archive.file(Arc::clone(&ended));
+        let session = shared.table.remove(id, commit, reason, until);
+        shared.changes.add_end(&ended);
+        session
     }
 }
 

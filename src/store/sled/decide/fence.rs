@@ -136,8 +136,10 @@ pub fn put_up(fence: Fence, shared: &Shared) -> Fenced {
                 let lapsed = shared.table.lapsed(session, fence.at);
                 let (reason, at) = lapsed.unwrap_or((ends.reason, fence.at));
                 let ended = fenced.as_ended(&kept, reason, at);
-                shared.archive.file(Arc::new(ended));
+                let ended = Arc::new(ended);
+                shared.archive.file(Arc::clone(&ended));
                 shared.table.remove(id, fence.number, reason, until);
+                shared.changes.add_end(&ended);
                 fenced.sessions.push((kept, reason, at));
             }
         }

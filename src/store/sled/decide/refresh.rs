@@ -8,7 +8,7 @@ use crate::store::sled::disk::Batch;
 use crate::store::sled::op::{Exchange, Reply};
 use crate::store::sled::record::Kept;
 use crate::store::sled::shared::Shared;
-use crate::store::{Refreshed, StoreError, TokenState};
+use crate::store::{Action, Changed, Refreshed, StoreError, TokenState};
 
 pub(super) fn exchange(
     wanted: &Exchange,
@@ -79,6 +79,11 @@ pub(super) fn exchange(
     batch.put_session(&record, Some(old));
     Verdict::Write(Box::new(move |shared, durable| {
         let refreshed = durable.then(|| shared.table.refreshed(&record)).flatten();
+        if let Some(session) = &refreshed {
+            let what = Changed::Session(Box::new(session.clone()), None);
+            let (commit, by) = (record.written, Author::of(&session.identity));
+            shared.changes.add(commit, now, by, Action::Updated, what);
+        }
         let refreshed = refreshed.map(|session| Refreshed { session, tokens });
         let _ = reply.send(refreshed.ok_or(StoreError::Unknown));
         None

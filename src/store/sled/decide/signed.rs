@@ -1,8 +1,8 @@
 //! The sessions that signed requests go on in: at most one for each API key.
 
-use super::begin::RESERVE_MIN;
+use super::begin::{RESERVE_MIN, note_begin};
 use super::{Verdict, answer, lockout};
-use crate::model::{AuthenticationType, Identity, Principal, Session, Timestamp, Version};
+use crate::model::{AuthenticationType, Author, Identity, Principal, Session, Timestamp, Version};
 use crate::store::StoreError;
 use crate::store::sled::disk::Batch;
 use crate::store::sled::op::{BeginSigned, Reply, Touched};
@@ -54,6 +54,7 @@ pub(super) fn begin(
     };
     batch.put_session(&record, None);
     batch.put_signed(key, id);
+    let by = Author::of(&record.session.identity);
     Verdict::Write(Box::new(move |shared, durable| {
         if !durable {
             let _ = reply.send(Err(StoreError::Unknown));
@@ -61,6 +62,7 @@ pub(super) fn begin(
         }
         shared.table.insert(&record);
         shared.signed.set(key, id);
+        note_begin(&record, by, shared);
         let _ = reply.send(Ok(record.session));
         None
     }))

@@ -1,0 +1,395 @@
+//! The feed of changes: every session, user, device, role and API key that was
+//! created, changed or deleted, in the order of the commits, for whoever
+//! watches. Accesses are no changes.
+//!
+//! It is one list of bounded length that all readers read from at their own
+//! pace, each with a place of its own. Nobody waits for a reader: one that is
+//! too slow finds its place gone and is told to look at everything anew.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::model::{
+    Author, Directory, DirectoryDecision, EndReason, EndedSession, Session, Timestamp, Version,
+};
+
+/// Changes that are kept for readers.
+const CHANGES_KEPT_MAX: usize = 16_384;
+
+/// What happened to a thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// It is there.
+    Created,
+    /// It is another version.
+    Updated,
+    /// It is gone.
+    Deleted,
+}
+
+/// What a change is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// A session; in its last state when it has ended, and why.
+    Session(Box<Session>, Option<EndReason>),
+    /// A user, device, role or API key.
+    Resource {
+        /// `user`, `device`, `role` or `apiKey`.
+        kind: &'static str,
+        /// The id of a user or API key, the name of a device or role.
+        id: Box<str>,
+        /// Its version now, or when it was deleted.
+        version: Version,
+    },
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Where it stands in the feed.
+    pub place: ChangePlace,
+    /// When it was made; of a session that lapsed, the instant the rule struck.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: Author,
+    /// What happened.
+    pub action: Action,
+    /// To what.
+    pub what: Changed,
+}
+
+/// How far somebody has read. Places of one epoch are in the order of the
+/// changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChangePlace {
+    /// The epoch of the store.
+    pub epoch: u64,
+    /// The commit that made the change.
+    pub commit: u64,
+    /// Its number among the changes of that commit, from 1; 0: before them.
+    pub number: u32,
+}
+
+impl ChangePlace {
+    /// Reads a place; `None` for everything that is no text of one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('-');
+        let place = Self {
+            epoch: parts.next()?.parse().ok()?,
+            commit: parts.next()?.parse().ok()?,
+            number: parts.next()?.parse().ok()?,
+        };
+        // Only the one spelling.
+        (place.to_string() == text).then_some(place)
+    }
+}
+
+impl fmt::Display for ChangePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.epoch, self.commit, self.number)
+    }
+}
+
+/// A part of the feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangePart {
+    /// Changes, oldest first.
+    pub changes: Vec<Arc<Change>>,
+    /// Where to go on.
+    pub next: ChangePlace,
+    /// The place is not, or no longer, in this feed: what was read before may
+    /// be out of date, and this part is empty.
+    pub lost: bool,
+}
+
+/// The feed of one open store. It begins at the opening.
+#[derive(Debug)]
+pub struct Changes {
+    list: Mutex<List>,
+    told: watch::Sender<ChangePlace>,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    kept: VecDeque<Arc<Change>>,
+    /// Everything after this place is kept.
+    from: ChangePlace,
+    /// The place of the newest.
+    last: ChangePlace,
+}
+
+impl Changes {
+    /// An empty feed behind this commit.
+    #[must_use]
+    pub fn new(epoch: u64, commit: u64) -> Self {
+        let start = ChangePlace {
+            epoch,
+            commit,
+            number: 0,
+        };
+        let list = List {
+            kept: VecDeque::new(),
+            from: start,
+            last: start,
+        };
+        Self {
+            list: Mutex::new(list),
+            told: watch::Sender::new(start),
+        }
+    }
+
+    /// Adds a change that everybody sees from now on. Called in the order of
+    /// the commits.
+    pub fn add(&self, commit: u64, at: Timestamp, by: Author, action: Action, what: Changed) {
+        let mut list = self.list.lock();
+        let number = if list.last.commit == commit {
+            list.last.number + 1
+        } else {
+            1
+        };
+        let place = ChangePlace {
+            commit,
+            number,
+            ..list.last
+        };
+        list.last = place;
+        list.kept.push_back(Arc::new(Change {
+            place,
+            at,
+            by,
+            action,
+            what,
+        }));
+        if list.kept.len() > CHANGES_KEPT_MAX
+            && let Some(oldest) = list.kept.pop_front()
+        {
+            list.from = oldest.place;
+        }
+    }
+
+    /// Adds the ending of a session.
+    pub fn add_end(&self, ended: &EndedSession) {
+        let what = Changed::Session(Box::new(ended.session.clone()), Some(ended.reason));
+        let (at, by) = (ended.ended_at, ended.by.clone());
+        self.add(ended.commit, at, by, Action::Deleted, what);
+    }
+
+    /// Adds what a change of the directory has done to what was there `before`.
+    pub fn add_decision(
+        &self,
+        commit: u64,
+        at: Timestamp,
+        by: &Author,
+        decision: &DirectoryDecision,
+        before: &Directory,
+    ) {
+        for (action, kind, id, version) in outcomes(decision, before) {
+            let what = Changed::Resource {
+                kind,
+                id: id.into(),
+                version,
+            };
+            self.add(commit, at, by.clone(), action, what);
+        }
+    }
+
+    /// Wakes who waits for changes, if any have been added.
+    pub fn tell(&self) {
+        let last = self.list.lock().last;
+        self.told.send_if_modified(|told| {
+            let is_new = *told != last;
+            *told = last;
+            is_new
+        });
+    }
+
+    /// Changes when there is something to read.
+    #[must_use]
+    pub fn told(&self) -> watch::Receiver<ChangePlace> {
+        self.told.subscribe()
+    }
+
+    /// The place behind the newest change.
+    #[must_use]
+    pub fn last(&self) -> ChangePlace {
+        self.list.lock().last
+    }
+
+    /// At most `max` changes behind a place.
+    #[must_use]
+    pub fn after(&self, place: ChangePlace, max: usize) -> ChangePart {
+        let list = self.list.lock();
+        let is_known = place.epoch == list.last.epoch && place >= list.from && place <= list.last;
+        if !is_known {
+            return ChangePart {
+                changes: Vec::new(),
+                next: list.last,
+                lost: true,
+            };
+        }
+        let first = list.kept.partition_point(|change| change.place <= place);
+        let changes: Vec<_> = list.kept.range(first..).take(max).cloned().collect();
+        ChangePart {
+            next: changes.last().map_or(place, |change| change.place),
+            changes,
+            lost: false,
+        }
+    }
+}
+
+type Outcome = (Action, &'static str, String, Version);
+
+/// What a decision does to each resource, what is removed last.
+fn outcomes(decision: &DirectoryDecision, before: &Directory) -> Vec<Outcome> {
+    let put = |was: bool| {
+        if was {
+            Action::Updated
+        } else {
+            Action::Created
+        }
+    };
+    let mut all = Vec::new();
+    for user in &decision.put_users {
+        let was = before.user(user.id).is_some();
+        all.push((put(was), "user", user.id.to_string(), user.version));
+    }
+    for device in &decision.put_devices {
+        let was = before.device(&device.name).is_some();
+        all.push((put(was), "device", device.name.to_string(), device.version));
+    }
+    for role in &decision.put_roles {
+        let was = before.role(&role.name).is_some();
+        all.push((put(was), "role", role.name.to_string(), role.version));
+    }
+    for key in &decision.put_api_keys {
+        let was = before.api_key(key.id).is_some();
+        all.push((put(was), "apiKey", key.id.to_string(), key.version));
+    }
+    let gone = Action::Deleted;
+    let users = decision.removed_users.iter().copied();
+    let users = users.filter_map(|id| before.user(id));
+    all.extend(users.map(|user| (gone, "user", user.id.to_string(), user.version)));
+    let devices = decision.removed_devices.iter();
+    let devices = devices.filter_map(|name| before.device(name));
+    all.extend(devices.map(|device| (gone, "device", device.name.to_string(), device.version)));
+    let roles = decision.removed_roles.iter();
+    let roles = roles.filter_map(|name| before.role(name));
+    all.extend(roles.map(|role| (gone, "role", role.name.to_string(), role.version)));
+    let keys = decision.removed_api_keys.iter().copied();
+    let keys = keys.filter_map(|id| before.api_key(id));
+    all.extend(keys.map(|key| (gone, "apiKey", key.id.to_string(), key.version)));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(changes: &Changes, commit: u64) {
+        let what = Changed::Resource {
+            kind: "role",
+            id: "owner".into(),
+            version: Version::FIRST,
+        };
+        let at = Timestamp::from_millis(0);
+        changes.add(commit, at, Author::Server, Action::Created, what);
+    }
+
+    fn place(epoch: u64, commit: u64, number: u32) -> ChangePlace {
+        ChangePlace {
+            epoch,
+            commit,
+            number,
+        }
+    }
+
+    fn places(part: &ChangePart) -> Vec<(u64, u32)> {
+        let places = part.changes.iter().map(|change| change.place);
+        places.map(|place| (place.commit, place.number)).collect()
+    }
+
+    #[test]
+    fn a_place_is_read_as_it_was_written_and_nothing_else_is_one() {
+        let some = place(3, u64::MAX, 7);
+        assert_eq!(ChangePlace::parse(&some.to_string()), Some(some));
+        for text in ["", "1-2", "1-2-3-4", "01-2-3", "+1-2-3", "a-b-c", "1-2-"] {
+            assert_eq!(ChangePlace::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_change_is_read_once_and_in_order_in_parts_of_any_size() {
+        let changes = Changes::new(1, 10);
+        let start = changes.last();
+        for commit in [11, 11, 11, 14, 15, 15] {
+            add(&changes, commit);
+        }
+        let all = [(11, 1), (11, 2), (11, 3), (14, 1), (15, 1), (15, 2)];
+        for size in 1..=7 {
+            let (mut read, mut at) = (Vec::new(), start);
+            loop {
+                let part = changes.after(at, size);
+                assert!(!part.lost && part.changes.len() <= size);
+                if part.changes.is_empty() {
+                    break;
+                }
+                read.extend(places(&part));
+                at = part.next;
+            }
+            assert_eq!(read, all, "{size}");
+            assert_eq!(at, changes.last());
+        }
+    }
+
+    #[test]
+    fn a_place_of_another_epoch_or_ahead_or_from_before_the_opening_is_lost() {
+        let changes = Changes::new(1, 10);
+        add(&changes, 11);
+        for lost in [
+            place(2, 11, 0),
+            place(1, 9, 1),
+            place(1, 11, 2),
+            place(1, 12, 0),
+        ] {
+            let part = changes.after(lost, 9);
+            assert!(part.lost && part.changes.is_empty(), "{lost}");
+            assert_eq!(part.next, place(1, 11, 1));
+        }
+        assert!(!changes.after(place(1, 10, 0), 9).lost);
+    }
+
+    #[test]
+    fn a_reader_that_is_too_slow_loses_its_place_and_memory_stays_bounded() {
+        let changes = Changes::new(1, 0);
+        let start = changes.last();
+        for _ in 0..CHANGES_KEPT_MAX {
+            add(&changes, 1);
+        }
+        assert!(!changes.after(start, 1).lost);
+        add(&changes, 2);
+        assert!(changes.after(start, 1).lost);
+        assert_eq!(changes.list.lock().kept.len(), CHANGES_KEPT_MAX);
+        let oldest = changes.list.lock().from;
+        assert_eq!(places(&changes.after(oldest, 1)), [(1, 2)]);
+    }
+
+    #[test]
+    fn who_waits_is_woken_once_for_what_was_added_together() {
+        let changes = Changes::new(1, 0);
+        let mut told = changes.told();
+        changes.tell();
+        assert!(!told.has_changed().expect("the feed is there"));
+        add(&changes, 1);
+        add(&changes, 1);
+        changes.tell();
+        assert!(told.has_changed().expect("the feed is there"));
+        told.mark_unchanged();
+        changes.tell();
+        assert!(!told.has_changed().expect("the feed is there"));
+    }
+}
