@@ -240,6 +240,8 @@ pub struct PasswordConfig {
     pub pin_environments: [bool; Env::ALL.len()],
     /// The shortest PIN, in digits.
     pub pin_length_min: usize,
+    /// How many former passwords a user may not take again.
+    pub former: usize,
     /// Hashes at once; `None` is as many as suit the machine.
     pub hash_threads: Option<usize>,
 }
@@ -333,6 +335,13 @@ impl Config {
     #[must_use]
     pub fn show(&self) -> String {
         show::values(self)
+    }
+
+    /// The options that decide who may do what and for how long, with the values
+    /// that hold, as TOML. None of them is a secret.
+    #[must_use]
+    pub fn rules_in_force(&self) -> Vec<(&'static str, String)> {
+        show::rules(self)
     }
 
     /// The rules of time for the store.

@@ -10,6 +10,7 @@ use support::{Place, bad, err, good, out};
 
 // The exit codes that `tillgate --help` documents.
 const USAGE: i32 = 2;
+const DATA: i32 = 65;
 const NO_INPUT: i32 = 66;
 const TEMPORARY: i32 = 75;
 const REFUSED: i32 = 77;
@@ -183,6 +184,26 @@ fn an_import_with_one_fault_loads_nothing() {
         assert_eq!(export(&place), before, "{fault}");
     }
     bad(&place, &["import", "no-such-file.json"], NO_INPUT);
+}
+
+#[test]
+fn an_import_tells_of_the_first_twenty_faults_and_how_many_more() {
+    let place = Place::with_shop();
+    let bad_user = |number| json!({"userName": format!("bad/{number}"), "devices": []});
+    for (faults, more) in [(2, None), (20, None), (1_000, Some("  ... and 980 more"))] {
+        let users: Vec<_> = (0..faults).map(bad_user).collect();
+        let file = write(&place, "bad.json", &json!({ "users": users }).to_string());
+        let said = bad(&place, &["import", text(&file)], DATA);
+        let lines: Vec<_> = said.lines().collect();
+        assert_eq!(lines[0], "tillgate: the store file: nothing was changed");
+        let told = faults.min(20);
+        for (number, line) in lines[1..=told].iter().enumerate() {
+            let place = format!("  users[{number}].userName ");
+            assert!(line.starts_with(&place), "{line}");
+        }
+        assert_eq!(lines.get(told + 1).copied(), more, "{said}");
+        assert!(lines.len() <= 22, "{said}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use support::nws4::{Dialect, Signer, Unsigned};
+use support::signer::Signer;
 use support::{Answer, Place, Server, bad};
 
 /// A server that can not open its keys does not start.
@@ -221,24 +221,7 @@ fn work_with_keys(run: &mut Run, server: &Server, owner: &str) {
         let path = format!("/apikeys/{}", text("id"));
         run.heard(server.get(&path, owner), 200);
         run.heard(server.call("PUT", &path, Some(owner), body), 200);
-        let signer = Signer {
-            id: text("clientId"),
-            secret: text("clientSecret"),
-            dialect: Dialect::Net,
-        };
-        let headers = signer.sign_now(&Unsigned {
-            method: "GET",
-            target: "/sessions",
-            host: &server.address,
-            headers: &[],
-            body: b"",
-        });
-        let headers: Vec<_> = headers
-            .into_iter()
-            .filter(|(name, _)| name != "host")
-            .collect();
-        let signed = server.send("GET", "/sessions", &headers, &Value::Null);
-        run.heard(signed, 200);
+        run.heard(Signer::of(&made).get(server, "/sessions"), 200);
     }
     run.heard(server.get("/apikeys", owner), 200);
     let bad =

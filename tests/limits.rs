@@ -80,3 +80,32 @@ fn of_many_logins_at_once_a_limit_that_replaces_leaves_one_also_over_a_kill() {
         .expect("the others are replaced");
     assert_eq!(over.json()["reason"], "replaced");
 }
+
+#[test]
+fn a_kill_amid_many_logins_leaves_no_more_than_a_limit_of_one_and_what_was_answered() {
+    let body = json!({"UserName": "1", "Password": "pass", "DeviceName": "LINK"});
+    for (then, answers) in [("deny", 1), ("deny", 20), ("replace", 1), ("replace", 20)] {
+        let place = place(then);
+        let answered = place
+            .serve()
+            .killed_amid(AT_ONCE, answers, "/api/auth", &body);
+        assert!(answered.len() >= answers, "{}", answered.len());
+
+        let server = place.serve();
+        let owner = server.log_in("999", "BackOffice");
+        let all = server.get("/sessions?userName=1", &owner.token).json();
+        assert_eq!(all["totalCount"], 1, "{then} {answers}: {all}");
+        let good = answered.iter().filter(|answer| answer.status == 200);
+        let logins: Vec<_> = good.map(|answer| Login::from(&answer.json())).collect();
+        let live = live(&server, &logins);
+        if then == "deny" {
+            // A login that was answered is there, and keeps out all others.
+            assert!(logins.len() <= 1 && live == logins.len(), "{logins:?}");
+        } else {
+            // The last one may have been killed before its answer.
+            assert!(live <= 1, "{live}");
+        }
+        let refused = server.try_log_in("1", "pass", "BackOffice").status;
+        assert_eq!(refused, if then == "deny" { 403 } else { 200 });
+    }
+}

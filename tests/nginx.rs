@@ -9,6 +9,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
+use serde_json::json;
+use support::signer::{Signer, Unsigned, now};
 use support::{Login, PATIENCE, Place, Server};
 
 const SAMPLE: &str = include_str!("../data/reverse-proxy/nginx.conf");
@@ -84,12 +86,13 @@ struct Nginx {
 }
 
 impl Nginx {
-    fn start(program: &str, place: &Path, tillgate: &str, service: &str) -> Self {
+    /// `behind`: the addresses of Tillgate and of the service.
+    fn start(program: &str, place: &Path, sample: &str, behind: [&str; 2]) -> Self {
         for _ in 0..PORTS_MAX {
             let free = TcpListener::bind("127.0.0.1:0").expect("a port");
             let address = free.local_addr().expect("an address").to_string();
             drop(free);
-            write_configuration(place, &address, tillgate, service);
+            write_configuration(place, sample, &address, behind);
             let mut child = Command::new(program)
                 .arg("-p")
                 .arg(place)
@@ -107,16 +110,31 @@ impl Nginx {
 
     /// Status and body of a `GET` with these headers.
     fn get(&self, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+        let host = [("Host", self.address.as_str())];
+        self.send("GET", path, &[&host, headers].concat(), "")
+    }
+
+    /// Status and body of a request with these headers, `Host` among them.
+    fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).expect("nginx listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let mut request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
-        for (name, value) in headers {
+        let mut request = format!("{method} {path} HTTP/1.1\r\n");
+        let length = body.len().to_string();
+        let own = [("Content-Length", length.as_str()), ("Connection", "close")];
+        for (name, value) in headers.iter().chain(&own) {
             request.push_str(name);
             request.push_str(": ");
             request.push_str(value);
             request.push_str("\r\n");
         }
-        request.push_str("Connection: close\r\n\r\n");
+        request.push_str("\r\n");
+        request.push_str(body);
         stream.write_all(request.as_bytes()).expect("nginx reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
@@ -154,8 +172,9 @@ fn answers(child: &mut Child, address: &str) -> bool {
 
 /// The sample with the addresses of this test, inside of what Debian's
 /// `nginx.conf` would bring.
-fn write_configuration(place: &Path, nginx: &str, tillgate: &str, service: &str) {
-    let mut sample = SAMPLE.to_owned();
+fn write_configuration(place: &Path, sample: &str, nginx: &str, behind: [&str; 2]) {
+    let [tillgate, service] = behind;
+    let mut sample = sample.to_owned();
     for (from, to) in [
         ("listen 127.0.0.1:8000;", format!("listen {nginx};")),
         ("server 127.0.0.1:4000;", format!("server {tillgate};")),
@@ -195,20 +214,58 @@ struct Scene {
 
 impl Scene {
     fn set() -> Option<Self> {
+        Self::with(Place::with_shop(), SAMPLE)
+    }
+
+    fn with(place: Place, sample: &str) -> Option<Self> {
         let Some(program) = program() else {
             skipped();
             return None;
         };
-        let place = Place::with_shop();
         let server = place.serve();
         let echo = Echo::start();
-        let nginx = Nginx::start(program, place.path(), &server.address, &echo.address);
+        let addresses = [server.address.as_str(), &echo.address];
+        let nginx = Nginx::start(program, place.path(), sample, addresses);
         Some(Self {
             nginx,
             server,
             _echo: echo,
             _place: place,
         })
+    }
+
+    /// An active key of the owner's.
+    fn key(&self) -> Signer {
+        let owner = self.server.log_in("999", "BackOffice");
+        let body = json!({"name": "service", "userName": "999", "deviceName": "LINK",
+            "isActive": true});
+        let token = Some(owner.token.as_str());
+        let made = self.server.call("POST", "/apikeys", token, &body);
+        assert_eq!(made.status, 201, "{}", made.text);
+        Signer::of(&made.json())
+    }
+
+    /// Sends `sent` through nginx with the signature of `signed`.
+    fn signed(&self, key: &Signer, signed: &Request<'_>, sent: &Request<'_>) -> u16 {
+        let time = now().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+        let unsigned = Unsigned {
+            method: signed.method,
+            target: signed.target,
+            host: signed.host,
+            headers: &[],
+            body: signed.body.as_bytes(),
+        };
+        let headers = key.sign(&unsigned, &time);
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut headers: Vec<_> = headers.filter(|(name, _)| *name != "host").collect();
+        headers.push(("Host", sent.host));
+        headers.push(("Content-Type", "application/json"));
+        let (status, _) = self
+            .nginx
+            .send(sent.method, sent.target, &headers, sent.body);
+        status
     }
 
     fn get(&self, path: &str, login: Option<&Login>, more: &[(&str, &str)]) -> (u16, String) {
@@ -292,5 +349,120 @@ fn every_location_of_the_sample_overwrites_all_five_headers() {
     for location in locations.split("    location ") {
         let own = location.contains("proxy_set_header");
         assert!(!own || sets(location) == all, "{location}");
+    }
+}
+
+/// A request to Tillgate's API.
+#[derive(Clone, Copy)]
+struct Request<'a> {
+    method: &'a str,
+    target: &'a str,
+    host: &'a str,
+    body: &'a str,
+}
+
+/// The shop's name on the net, which nobody but nginx has.
+const SHOP: &str = "shop.example";
+
+const ROLE: Request<'_> = Request {
+    method: "POST",
+    target: "/api/roles",
+    host: SHOP,
+    body: r#"{"name":"seasonal","rights":["a"],"envNames":["Tool"]}"#,
+};
+
+/// The sample as a proxy would be that asks Tillgate under a name of its own,
+/// and says beside it what the client asked for.
+fn forwarding() -> String {
+    let host = "proxy_set_header Host $http_host;";
+    assert_eq!(SAMPLE.matches(host).count(), 1);
+    SAMPLE.replace(host, "proxy_set_header X-Forwarded-Host $http_host;")
+}
+
+/// Every way to change what was signed, and the signature itself, which holds.
+fn assert_signatures_hold(scene: &Scene) {
+    let key = scene.key();
+    let get = Request {
+        method: "GET",
+        target: "/api/users?$take=2&userName=in:1,999",
+        host: SHOP,
+        body: "",
+    };
+    assert_eq!(scene.signed(&key, &get, &get), 200);
+    for changed in [
+        Request {
+            body: r#"{"name":"seasonal","rights":["b"],"envNames":["Tool"]}"#,
+            ..ROLE
+        },
+        Request {
+            target: "/api/v1/roles",
+            ..ROLE
+        },
+        Request {
+            target: "/api/roles?x=1",
+            ..ROLE
+        },
+        Request {
+            host: "shop.example:80",
+            ..ROLE
+        },
+        Request {
+            method: "GET",
+            ..ROLE
+        },
+    ] {
+        assert_eq!(
+            scene.signed(&key, &ROLE, &changed),
+            401,
+            "{}",
+            changed.target
+        );
+    }
+    assert_eq!(scene.signed(&key, &ROLE, &ROLE), 201);
+    let owner = scene.server.log_in("999", "BackOffice");
+    let role = scene.server.get("/roles/seasonal", &owner.token).json();
+    assert_eq!(role["rights"], json!(["a"]));
+    let gone = Request {
+        method: "DELETE",
+        target: "/api/roles/seasonal",
+        host: SHOP,
+        body: "",
+    };
+    assert_eq!(scene.signed(&key, &gone, &gone), 200);
+}
+
+#[test]
+fn a_signed_request_passes_through_nginx_and_nothing_of_it_can_be_changed() {
+    let Some(scene) = Scene::set() else { return };
+    assert_signatures_hold(&scene);
+}
+
+#[test]
+fn a_trusted_proxy_may_say_which_host_the_client_has_signed() {
+    let place = Place::with_shop()
+        .option("NWS4__FORWARDED_HOST", "true")
+        .option("HTTP__TRUSTED_PROXIES", "127.0.0.1");
+    let Some(scene) = Scene::with(place, &forwarding()) else {
+        return;
+    };
+    assert_signatures_hold(&scene);
+}
+
+#[test]
+fn a_proxy_that_is_not_trusted_says_nothing_about_the_host() {
+    for place in [
+        Place::with_shop()
+            .option("NWS4__FORWARDED_HOST", "true")
+            .option("HTTP__TRUSTED_PROXIES", "10.0.0.1"),
+        Place::with_shop().option("HTTP__TRUSTED_PROXIES", "127.0.0.1"),
+    ] {
+        let Some(scene) = Scene::with(place, &forwarding()) else {
+            return;
+        };
+        let key = scene.key();
+        assert_eq!(scene.signed(&key, &ROLE, &ROLE), 401);
+        // The key itself is good, at the door that the proxy has.
+        let direct = key.get(&scene.server, "/api/auth");
+        assert_eq!(direct.status, 200, "{}", direct.text);
     }
 }

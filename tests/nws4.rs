@@ -4,7 +4,7 @@
 mod support;
 
 use proptest::prelude::*;
-use support::nws4::{Dialect, Signer, Unsigned};
+use support::signer::{Dialect, Signer, Unsigned};
 use tillgate::auth::nws4::{Head, Key, Refusal, Rules, Verifier};
 use tillgate::model::Timestamp;
 
@@ -53,9 +53,11 @@ impl Sent {
 
 fn signer(dialect: Dialect) -> Signer {
     Signer {
-        id: "d948ec22e47790caacce234b792a0f117d85c365".to_owned(),
-        secret: "5070adfb2bedf1c0c97d5c8cfa8c794d513249b802ea10596a175d88828abc19".to_owned(),
         dialect,
+        ..Signer::new(
+            "d948ec22e47790caacce234b792a0f117d85c365",
+            "5070adfb2bedf1c0c97d5c8cfa8c794d513249b802ea10596a175d88828abc19",
+        )
     }
 }
 

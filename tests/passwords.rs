@@ -99,6 +99,7 @@ fn the_policy_of_pci_sets_its_numbers_unless_others_are_given() {
         value("BackOffice = \"15m\"").contains("as policy"),
         "{shown}"
     );
+    assert!(value("former").starts_with("former = 4  # as policy"));
     // The tests' own number wins.
     assert!(value("length_min").starts_with("length_min = 4  # environment"));
     let why = bad(
@@ -149,4 +150,64 @@ fn a_login_brings_an_old_hash_up_to_todays_cost_and_ends_nothing() {
     assert_eq!(server.get("/api/auth", &before.token).status, 200);
     assert_eq!(server.try_log_in("1", "pass", "LINK").status, 200);
     assert_eq!(server.try_log_in("1", "wrong", "LINK").status, 401);
+}
+
+#[test]
+fn under_pci_none_of_the_last_passwords_comes_back_and_none_of_them_is_told() {
+    let place = Place::with_shop()
+        .option("POLICY", "pci")
+        .option("PASSWORD__LETTERS_AND_DIGITS", "false");
+    let server = place.serve();
+    let mut old = "pass".to_owned();
+    let change = |server: &Server, old: &str, new: &str| {
+        let login = server.try_log_in("1", old, "BackOffice");
+        let token = login.json()["tokenId"]
+            .as_str()
+            .expect("a token")
+            .to_owned();
+        let body = json!({"oldPassword": old, "newPassword": new});
+        server.call("PUT", "/api/auth/password", Some(&token), &body)
+    };
+    for new in ["first", "second", "third", "fourth"] {
+        assert_eq!(change(&server, &old, new).status, 204, "{new}");
+        new.clone_into(&mut old);
+    }
+    server.kill();
+
+    let server = place.serve();
+    for former in ["fourth", "third", "second", "first", "pass"] {
+        let refused = change(&server, "fourth", former);
+        let body = refused.json();
+        let error = &body["errors"][0];
+        assert_eq!(
+            (refused.status, &error["memberName"], &error["message"]),
+            (
+                400,
+                &json!("newPassword"),
+                &json!("is one of the user's last passwords")
+            ),
+            "{former}"
+        );
+    }
+    // Nor by somebody else's hand, nor on the command line.
+    let owner = server.log_in("999", "BackOffice").token;
+    let mut user = server.get("/users/1", &owner).json();
+    let path = format!("/users/{}", user["id"].as_str().expect("an id"));
+    user["password"] = json!("third");
+    let refused = server.call("PUT", &path, Some(&owner), &user);
+    assert_eq!(fault(&refused), "is one of the user's last passwords");
+    let said = place.run_with(&["user", "set-password", "1"], "second\n");
+    assert_eq!(said.status.code(), Some(77), "{}", support::err(&said));
+    // Five changes later the oldest may come back.
+    assert_eq!(change(&server, "fourth", "fifth").status, 204);
+    assert_eq!(change(&server, "fifth", "pass").status, 204);
+    assert_eq!(change(&server, "pass", "second").status, 400);
+    assert_eq!(change(&server, "pass", "first").status, 204);
+
+    let exported: Value = serde_json::from_str(&good(&place, &["export"])).expect("JSON");
+    let users = exported["users"].as_array().expect("users");
+    let user = users.iter().find(|user| user["userName"] == "1");
+    let text = user.expect("is there").to_string();
+    assert_eq!(text.matches("$argon2id$").count(), 1, "{text}");
+    assert!(!server.get("/users", &owner).text.contains("argon2id"));
 }

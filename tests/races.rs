@@ -151,7 +151,7 @@ fn parallel_refreshes_of_one_token_get_one_and_the_same_pair() {
     let login = server.log_in("1", "P01");
     let body = serde_json::json!({"tokenId": login.token, "refreshToken": login.refresh});
     let call = |server: &Server| server.call("POST", "/api/auth/refresh", None, &body);
-    let answers = at_once(16, |_| call(&server));
+    let answers = at_once(64, |_| call(&server));
     let pairs: std::collections::HashSet<String> = answers
         .iter()
         .map(|answer| {
@@ -160,4 +160,39 @@ fn parallel_refreshes_of_one_token_get_one_and_the_same_pair() {
         })
         .collect();
     assert_eq!(pairs.len(), 1);
+}
+
+#[test]
+fn a_kill_amid_many_refreshes_of_one_token_leaves_one_successor() {
+    for answers in [1, 20] {
+        let place = Place::with_shop();
+        let server = place.serve();
+        let login = server.log_in("1", "P01");
+        let body = serde_json::json!({"tokenId": login.token, "refreshToken": login.refresh});
+        let answered = server.killed_amid(64, answers, "/api/auth/refresh", &body);
+        assert!(answered.len() >= answers, "{}", answered.len());
+
+        let server = place.serve();
+        let again = server.call("POST", "/api/auth/refresh", None, &body);
+        let mut pairs: Vec<_> = answered
+            .iter()
+            .chain([&again])
+            .map(|answer| {
+                assert_eq!(answer.status, 200, "{}", answer.text);
+                let body = answer.json();
+                (
+                    body["tokenId"].to_string(),
+                    body["refreshToken"].to_string(),
+                )
+            })
+            .collect();
+        pairs.dedup();
+        assert_eq!(pairs.len(), 1, "one and the same, also after the restart");
+        // It is the current one: it can be exchanged once more.
+        let successor = support::Login::from(&again.json());
+        let body = serde_json::json!({"tokenId": successor.token,
+            "refreshToken": successor.refresh});
+        let next = server.call("POST", "/api/auth/refresh", None, &body);
+        assert_eq!(next.status, 200, "{}", next.text);
+    }
 }

@@ -29,6 +29,9 @@ pub struct PasswordPolicy {
     pub pin_chars_min: usize,
     /// Passwords that nobody may take.
     pub blocked: Blocked,
+    /// How many passwords before the present one a user may not take again; the
+    /// present one neither, unless this is 0 (PCI DSS 8.3.7).
+    pub former: usize,
 }
 
 /// Passwords that nobody may take.
@@ -64,6 +67,9 @@ pub enum PolicyFault {
     /// Among those that are tried first.
     #[error("is one of the passwords that are tried first")]
     Common,
+    /// One that the user had before.
+    #[error("is one of the user's last passwords")]
+    Former,
     /// A name with something around it.
     #[error("is made from a name of the user or of a device")]
     Name,

@@ -140,6 +140,7 @@ fn password_policy(config: &Config) -> Result<PasswordPolicy, Failure> {
         pin_envs: password.pin_environments,
         pin_chars_min: password.pin_length_min,
         blocked,
+        former: password.former,
     })
 }
 
@@ -186,7 +187,8 @@ async fn keys(
         }
     };
     let sealed = ring.seal(installation, label);
-    store.put_meta(label, Some(sealed)).await.map_err(|error| {
+    let kept = store.put_meta(label, Some(sealed), None).await;
+    kept.map_err(|error| {
         Failure::new(
             Exit::Io,
             format!("the signing key can not be stored: {error}"),

@@ -22,6 +22,7 @@ mod control;
 mod doctor;
 pub mod exit;
 mod operate;
+mod policy;
 mod serve;
 mod show;
 mod store_file;

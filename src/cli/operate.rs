@@ -76,7 +76,10 @@ pub async fn carry_out(
         Request::SessionsEnd { id } => end_session(app, &id).await,
         Request::KeysList => Ok(keys(app)),
         Request::KeysRotate => {
-            let key = app.rotate_keys().await.map_err(service_failure)?;
+            let key = app
+                .rotate_keys(Cause::operator())
+                .await
+                .map_err(service_failure)?;
             Ok(json!({ "kid": key.kid }))
         }
         Request::KeysRevoke { kid } => revoke_key(app, &kid).await,

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::args::Serve;
 use super::compose::{self, Composed};
 use super::exit::{Exit, Failure};
-use super::{control, store_file};
+use super::{control, policy, store_file};
 use crate::config::Config;
 use crate::http;
 use crate::model::SessionAccess;
@@ -83,6 +83,7 @@ async fn serve(config: &Config, args: &Serve, demo: Option<&DemoDir>) -> Result<
     } else if let Some(code) = set_up_code {
         eprintln!("{}", set_up_help(&code, address));
     }
+    policy::tell(&app, config).await;
     let stop = Stop::listen()?;
     let background = start_background(&app, &config.data_dir);
     let signals = stop.wait();

@@ -35,6 +35,8 @@ const HASHES_AT_ONCE_MAX: usize = 8;
 const HASH_RETRY: Duration = Duration::from_millis(50);
 /// Deepest JSON that is read: the depth of a body, inside two lists.
 const DEPTH_MAX: usize = crate::http::body::BODY_DEPTH_MAX + 4;
+/// Faults of a store file that are told one by one.
+const FAULTS_SAID_MAX: usize = 20;
 /// The member that export writes a password's hash to.
 const PASSWORD_HASH: &str = "passwordHash";
 
@@ -389,12 +391,20 @@ fn refused(file: &StoreFile, directory: &Directory, error: ServiceError) -> Fail
     }
 }
 
+/// What is wrong with the file: one place in the sentence, more on lines of
+/// their own, and of very many the first.
 fn failure(faults: &[Field]) -> Failure {
-    let said: Vec<_> = faults
-        .iter()
-        .map(|fault| format!("{} {}", fault.member, fault.message))
-        .collect();
-    let sentence = format!("the store file: {}; nothing was changed", said.join("; "));
+    let said = |fault: &Field| format!("{} {}", fault.member, fault.message);
+    let sentence = if let [only] = faults {
+        format!("the store file: {}; nothing was changed", said(only))
+    } else {
+        let mut lines = vec!["the store file: nothing was changed".to_owned()];
+        lines.extend(faults.iter().take(FAULTS_SAID_MAX).map(said));
+        if let Some(left) = faults.len().checked_sub(FAULTS_SAID_MAX + 1) {
+            lines.push(format!("... and {} more", left + 1));
+        }
+        lines.join("\n  ")
+    };
     Failure::new(Exit::Data, sentence)
 }
 

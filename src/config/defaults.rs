@@ -57,6 +57,8 @@ impl Posture {
         // 8.3.6: 12 characters, letters and digits.
         config.password.length_min = 12;
         config.password.letters_and_digits = true;
+        // 8.3.7: none of the last four passwords.
+        config.password.former = 4;
     }
 }
 
@@ -142,6 +144,7 @@ impl Default for PasswordConfig {
             block_list: None,
             pin_environments: [false; Env::ALL.len()],
             pin_length_min: 6,
+            former: 0,
             hash_threads: None,
         }
     }

@@ -12,7 +12,7 @@ use super::value::{duration, duration_or_off, number, quoted, spell, word, word_
 use super::{Config, Language, LogFormat, Posture, UnknownMembers};
 use crate::auth::nws4::Window;
 use crate::auth::password::{HashParams, ITERATIONS_MAX, MEMORY_KIB_MAX, MEMORY_KIB_MIN};
-use crate::model::{AtLimit, Env, SessionAccess};
+use crate::model::{AtLimit, Env, FORMER_PASSWORDS_MAX, SessionAccess};
 
 /// The key of the data directory.
 pub(super) const DATA_DIR: &str = "data_dir";
@@ -634,6 +634,12 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
             )
         },
         |c| c.password.pin_length_min.to_string(),
+    ),
+    ConfigOption::new(
+        "password.former",
+        "How many passwords before the present one a user may not take again, and\nthe present one neither; 0: all may come back. PCI DSS asks for 4.",
+        |c, t| put(&mut c.password.former, number(t, 0..=FORMER_PASSWORDS_MAX)),
+        |c| c.password.former.to_string(),
     ),
     ConfigOption::new(
         "password.hash_threads",

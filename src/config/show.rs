@@ -30,6 +30,20 @@ pub(super) fn values(config: &Config) -> String {
     })
 }
 
+/// The sections that decide who may do what, and for how long.
+const RULES: [&str; 6] = ["sessions", "audit", "nws4", "password", "users", "lockout"];
+
+/// The options of these sections with their values.
+pub(super) fn rules(config: &Config) -> Vec<(&'static str, String)> {
+    let rules = OPTIONS.iter().filter(|option| {
+        let section = option.section().split('.').next();
+        section.is_some_and(|section| RULES.contains(&section))
+    });
+    rules
+        .map(|option| (option.key, (option.get)(config)))
+        .collect()
+}
+
 /// The option whose value holds while another is not given.
 fn fallback(key: &str) -> &'static ConfigOption {
     options::find(key).expect("an option falls back to one of the table")

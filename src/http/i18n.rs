@@ -222,6 +222,10 @@ const SLOVAK: &[(&str, &str)] = &[
         "patrí medzi heslá, ktoré sa skúšajú ako prvé",
     ),
     (
+        "is one of the user's last passwords",
+        "patrí medzi posledné heslá používateľa",
+    ),
+    (
         "is made from a name of the user or of a device",
         "je zložené z mena používateľa alebo zariadenia",
     ),
@@ -351,7 +355,7 @@ mod tests {
         let queries = sentences(include_str!("../ndata/error.rs"), "Fault");
         let names = sentences(include_str!("../model/name.rs"), "NameError");
         let passwords = sentences(include_str!("../auth/policy.rs"), "PolicyFault");
-        assert_eq!(passwords.len(), 5);
+        assert_eq!(passwords.len(), 6);
         assert!(
             queries.len() > 20 && names.len() > 4,
             "the sources are read"

@@ -30,7 +30,7 @@ pub use key_number::KeyNumber;
 pub use limit::{AtLimit, ENDED_AT_ONCE_MAX, Limit, SessionLimits};
 pub use lockout::{Attempt, Count, KnownPlace, LockoutRules, NameKey, Outcome, PeerKey, UserLock};
 pub use name::{DeviceName, NameError, RoleName, UserName};
-pub use person::{Device, Principal, Role, User, UserDevice};
+pub use person::{Device, FORMER_PASSWORDS_MAX, Principal, Role, User, UserDevice};
 pub use rights::{KnownRight, Right, RightError, Rights, SessionAccess};
 pub use session::{Author, EndReason, EndedSession, Identity, Session};
 pub use time::Timestamp;

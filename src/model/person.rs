@@ -27,11 +27,26 @@ pub struct User {
     pub must_change_password: bool,
     /// argon2id in PHC form; `None` can not log in with a password.
     pub password: Option<Arc<str>>,
+    /// Hashes of the passwords before, newest first, at most
+    /// [`FORMER_PASSWORDS_MAX`]. Kept whatever the policy, so that one which
+    /// refuses them holds from the day it is switched on. Never told to anybody.
+    pub former_passwords: Vec<Arc<str>>,
     /// Grows with every change.
     pub version: Version,
 }
 
+/// Former passwords that are kept of a user (PCI DSS 8.3.7).
+pub const FORMER_PASSWORDS_MAX: usize = 4;
+
 impl User {
+    /// The former passwords once `next` is the password.
+    #[must_use]
+    pub fn former_after(&self, next: Option<&Arc<str>>) -> Vec<Arc<str>> {
+        let left = self.password.iter().filter(|held| Some(*held) != next);
+        let former = left.chain(&self.former_passwords).cloned();
+        former.take(FORMER_PASSWORDS_MAX).collect()
+    }
+
     /// The entry for a device, active or not.
     #[must_use]
     pub fn device(&self, name: &DeviceName) -> Option<&UserDevice> {

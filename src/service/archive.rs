@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::sweep::SWEEP_BATCH_MAX;
 use super::{App, Caller, ServiceError};
 use crate::model::{AuditEntry, EndedSession, KnownRight};
-use crate::ndata::{AuditMember, EndedMember, Query, Selected};
+use crate::ndata::{AuditMember, EndedMember, Query, Selected, SessionMember};
 use crate::store::Store;
 
 /// Sweeps made before the archive is shown, at most.
@@ -23,7 +23,9 @@ impl<S: Store> App<S> {
     ) -> Result<Selected<Arc<EndedSession>>, ServiceError> {
         caller.needs(KnownRight::SessionReadAny)?;
         self.archive_due().await;
-        Ok(self.store.ended(query, self.now()).await?)
+        let member = EndedMember::Session(SessionMember::AuthenticationType);
+        let query = self.visible(query, member);
+        Ok(self.store.ended(&query, self.now()).await?)
     }
 
     /// What was done, by whom and from where.

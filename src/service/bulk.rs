@@ -13,8 +13,8 @@ const LOOK_UP_MAX: usize = 10_000;
 const DETAIL_CHARS_MAX: usize = 512;
 
 impl<S: Store> App<S> {
-    /// Ends every session that matches all filters now, also the caller's own;
-    /// answers how many. Each of its steps is durable before the next; without
+    /// Ends every session that matches all filters now, also the caller's own,
+    /// but none that lists do not show; answers how many. Each of its steps is durable before the next; without
     /// an answer some of them may have been made. Who logs in meanwhile stays.
     ///
     /// # Errors
@@ -22,14 +22,16 @@ impl<S: Store> App<S> {
     pub async fn end_matching(
         &self,
         caller: &Caller,
-        filters: Vec<Filter<SessionMember>>,
+        mut filters: Vec<Filter<SessionMember>>,
         text: &str,
     ) -> Result<usize, ServiceError> {
         caller.needs(KnownRight::SessionDeleteAny)?;
+        let reason = reason_of(&filters);
+        filters.extend(self.shown(SessionMember::AuthenticationType));
         let ids = self.matching(&filters, self.now()).await?;
         let mut step = EndSome {
             ids: Vec::new(),
-            reason: reason_of(&filters),
+            reason,
             filters,
             cause: caller.cause(),
             detail: text

@@ -36,7 +36,12 @@ impl<S: Store> App<S> {
             directory.decide(&dry, &precondition, &cause.actor())?;
             let about = about_input(&directory, &input);
             self.look_at_new_password("password", &password, &about)?;
-            input.password = Some(self.hashing.hash(cause.origin.share(), password).await?);
+            let share = cause.origin.share();
+            if let Some(user) = directory.user(id) {
+                self.must_not_be_former("password", share, &password, user)
+                    .await?;
+            }
+            input.password = Some(self.hashing.hash(share, password).await?);
         }
         let change = DirectoryChange::PutUser { mode, id, input };
         match self.change(change, precondition, cause).await? {

@@ -6,7 +6,9 @@ use tokio::sync::Mutex;
 
 use super::{App, ServiceError};
 use crate::auth::token::{KEYS_MAX, KeyRing, PublicKey, RingError, Standing};
-use crate::model::{Cause, EndReason, Subject};
+use crate::model::{
+    AuditAction, AuditEntry, AuditKind, AuditObject, Cause, EndReason, KeyNumber, Subject,
+};
 use crate::store::Store;
 
 /// Where the signing keys are kept, and one change of them at a time.
@@ -44,24 +46,28 @@ impl From<RingError> for ServiceError {
 
 impl<S: Store> App<S> {
     /// Signs new tokens with a fresh key from here on; answers it. Tokens of
-    /// the earlier keys stay good until they end. Durable when this returns.
+    /// the earlier keys stay good until they end. Durable, and in the audit, when
+    /// this returns.
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`] while too many keys are kept; as every
     /// change.
-    pub async fn rotate_keys(&self) -> Result<PublicKey, ServiceError> {
+    pub async fn rotate_keys(&self, cause: Cause) -> Result<PublicKey, ServiceError> {
         let _one = self.keys.changing.lock().await;
         let ring = self.bearer.keys().rotated(self.now(), self.keys.longest)?;
         let keys = ring.public_keys();
-        self.take_keys(ring).await?;
         let signing = keys.into_iter().last().ok_or(ServiceError::Unknown)?;
+        let told = AuditEntry::new(AuditAction::KeysRotated, cause, self.now());
+        let told = told.on(about_key(signing.number));
+        self.take_keys(ring, told.saying(signing.kid.as_str()))
+            .await?;
         tracing::info!(target: "auth", kid = signing.kid, "tokens are signed with a fresh key");
         Ok(signing)
     }
 
     /// Ends all tokens of a key: none is good any more, and sessions whose
-    /// newest token is one of them are ended. Durable when this returns; a stop
-    /// in between is made up for at the next start. Revoking once more is the
+    /// newest token is one of them are ended. Durable, and in the audit, when this
+    /// returns; a stop in between is made up for at the next start. Revoking once more is the
     /// way to go on after an error.
     ///
     /// # Errors
@@ -70,7 +76,9 @@ impl<S: Store> App<S> {
         let _one = self.keys.changing.lock().await;
         let (now, longest) = (self.now(), self.keys.longest);
         let (ring, number) = self.bearer.keys().revoked(kid, now, longest)?;
-        self.take_keys(ring).await?;
+        let told = AuditEntry::new(AuditAction::KeyRevoked, cause.clone(), now);
+        let told = told.on(about_key(number)).saying(kid);
+        self.take_keys(ring, told).await?;
         let (of, reason) = (Subject::Key(number), EndReason::KeyRevoked);
         self.store.end_all(of, reason, cause, self.now()).await?;
         tracing::warn!(target: "auth", kid, "a signing key was revoked");
@@ -106,11 +114,15 @@ impl<S: Store> App<S> {
     }
 
     /// Keeps a ring, then uses it: what it signs must be known after any stop.
-    async fn take_keys(&self, ring: KeyRing) -> Result<(), ServiceError> {
+    async fn take_keys(&self, ring: KeyRing, told: AuditEntry) -> Result<(), ServiceError> {
         let label = &self.keys.label;
         let sealed = ring.seal(&self.installation_key, label);
-        self.store.put_meta(label, Some(sealed)).await?;
+        self.store.put_meta(label, Some(sealed), Some(told)).await?;
         self.bearer.replace(ring);
         Ok(())
     }
+}
+
+fn about_key(number: KeyNumber) -> AuditObject {
+    AuditObject::named(AuditKind::SigningKey, number.0.to_string())
 }

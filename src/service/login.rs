@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::directory::about_user;
 use super::rehash::Rehash;
 use super::{App, Caller, PASSWORD_BYTES_MAX, ServiceError};
-use crate::auth::policy::About;
 use crate::auth::refresh;
 use crate::auth::secret::Secret;
 use crate::auth::token::{NewToken, TokenError};
@@ -437,6 +436,8 @@ impl<S: Store> App<S> {
             return Err(wrong());
         }
         self.count(attempt, Outcome::Right).await?;
+        self.must_not_be_former("newPassword", share, &new, user)
+            .await?;
         let change = DirectoryChange::SetPassword {
             user: user.id,
             seen: Some(seen),
@@ -454,24 +455,5 @@ impl<S: Store> App<S> {
             Err(StoreError::Refused(Refusal::NotFound)) => Err(wrong()),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// The rules for a new password.
-    pub(super) fn look_at_new_password(
-        &self,
-        member: &str,
-        password: &Secret,
-        about: &About,
-    ) -> Result<(), ServiceError> {
-        let judged = self.policy.passwords.judge(password, about);
-        let Err(fault) = judged else {
-            return Ok(());
-        };
-        let code = password.is_empty().then_some("1");
-        Err(ServiceError::Invalid(vec![Field {
-            member: member.to_owned(),
-            message: fault.to_string(),
-            code,
-        }]))
     }
 }

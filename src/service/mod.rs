@@ -25,6 +25,7 @@ mod feed;
 pub mod health;
 mod keys;
 mod login;
+mod new_password;
 mod page;
 pub mod rehash;
 mod sessions;

@@ -28,22 +28,31 @@ impl<S: Store> App<S> {
         query: &Query<SessionMember>,
     ) -> Result<SessionPage, ServiceError> {
         let scope = self.reach(caller, KnownRight::SessionReadAny);
-        let query = self.visible(query);
+        let query = self.visible(query, SessionMember::AuthenticationType);
         Ok(self.store.page(&query, &scope, self.now()).await?)
     }
 
     /// The query, less the sessions of API keys where those are hidden.
-    fn visible<'a>(&self, query: &'a Query<SessionMember>) -> Cow<'a, Query<SessionMember>> {
-        if self.policy.signed_sessions_visible {
+    pub(super) fn visible<'a, M: Clone>(
+        &self,
+        query: &'a Query<M>,
+        authentication_type: M,
+    ) -> Cow<'a, Query<M>> {
+        let Some(shown) = self.shown(authentication_type) else {
             return Cow::Borrowed(query);
-        }
-        let signed = AuthenticationType::Nws4.as_str().to_owned();
+        };
         let mut query = query.clone();
-        query.filters.push(Filter {
-            member: SessionMember::AuthenticationType,
-            test: Test::Neq(Literal::Text(signed)),
-        });
+        query.filters.push(shown);
         Cow::Owned(query)
+    }
+
+    /// What leaves the sessions of API keys out, where those are hidden: of
+    /// everything that is shown of many, and done with many.
+    pub(super) fn shown<M>(&self, authentication_type: M) -> Option<Filter<M>> {
+        (!self.policy.signed_sessions_visible).then(|| Filter {
+            member: authentication_type,
+            test: Test::Neq(Literal::Text(AuthenticationType::Nws4.as_str().to_owned())),
+        })
     }
 
     /// Whether others than the caller may know of a session of this kind.

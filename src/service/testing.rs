@@ -47,6 +47,7 @@ pub(crate) fn empty_app() -> Arc<App<MemoryStore>> {
                 pin_envs: [false; Env::ALL.len()],
                 pin_chars_min: PASSWORD_CHARS_MIN,
                 blocked: Blocked::default(),
+                former: 0,
             },
             dummy_hash: password::dummy(params),
             session_access: SessionAccess::Open,

@@ -867,7 +867,15 @@ impl Store for MemoryStore {
     }
 
     /// Nothing of this store is there at a next opening.
-    async fn put_meta(&self, _: &str, _: Option<Vec<u8>>) -> Result<(), StoreError> {
+    async fn put_meta(
+        &self,
+        _: &str,
+        _: Option<Vec<u8>>,
+        told: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
+        if let Some(entry) = told {
+            self.state.lock().tell(entry);
+        }
         Ok(())
     }
 

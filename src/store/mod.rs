@@ -682,7 +682,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Keeps a small named value, which is there at the next opening; `None`
-    /// removes it.
+    /// removes it. `told` is in the audit in the same atomic step.
     ///
     /// # Errors
     /// As every change.
@@ -690,6 +690,7 @@ pub trait Store: Send + Sync + 'static {
         &self,
         name: &str,
         value: Option<Vec<u8>>,
+        told: Option<AuditEntry>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Why an id is not live, as long as it is known.

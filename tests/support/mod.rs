@@ -7,8 +7,6 @@
     reason = "every test file uses another part of it"
 )]
 
-pub mod nws4;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -246,6 +244,18 @@ impl Server {
         headers: &[(String, String)],
         body: &str,
     ) -> Answer {
+        let answer = self.try_send(method, path, headers, body);
+        answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// [`Server::send_text`] to a server that may die before it has answered.
+    pub fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(String, String)],
+        body: &str,
+    ) -> Result<Answer, ureq::Error> {
         let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.address));
@@ -264,20 +274,53 @@ impl Server {
                 .build();
             self.agent.run(request)
         };
-        let mut answer = answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        let mut answer = answer?;
         // An answer that goes on is not waited for.
         let kind = answer.headers().get("content-type");
         let goes_on = kind.is_some_and(|kind| kind == "text/event-stream");
         let text = if goes_on {
             String::new()
         } else {
-            answer.body_mut().read_to_string().expect("a body in UTF-8")
+            answer.body_mut().read_to_string()?
         };
-        Answer {
+        Ok(Answer {
             status: answer.status().as_u16(),
             headers: answer.headers().clone(),
             text,
-        }
+        })
+    }
+
+    /// Many equal calls with a JSON body at the same time, and a kill when
+    /// `answers` of them are answered: what was answered.
+    pub fn killed_amid(
+        self,
+        calls: usize,
+        answers: usize,
+        path: &str,
+        body: &Value,
+    ) -> Vec<Answer> {
+        let json = [("Content-Type".to_owned(), "application/json".to_owned())];
+        let body = body.to_string();
+        let (said, heard) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            for _ in 0..calls {
+                let (server, json, body, said) = (&self, &json, &body, said.clone());
+                scope.spawn(move || {
+                    let answer = server.try_send("POST", path, json, body);
+                    // Nobody listens any more when the test has failed.
+                    let _ = said.send(answer.ok());
+                });
+            }
+            drop(said);
+            let mut answered = Vec::new();
+            for answer in heard {
+                answered.extend(answer);
+                if answered.len() == answers {
+                    self.signal("-KILL");
+                }
+            }
+            answered
+        })
     }
 
     /// `GET` with a token.

@@ -9,6 +9,7 @@ fn policy() -> PasswordPolicy {
         pin_envs: [false; 4],
         pin_chars_min: 6,
         blocked: Blocked::common(),
+        former: 0,
     }
 }
 

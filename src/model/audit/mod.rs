@@ -262,7 +262,8 @@ pub struct AuditEntry {
     pub reason: Option<EndReason>,
     /// Which members or options changed.
     pub changed: Vec<Box<str>>,
-    /// What else a reader should know: the filter of a bulk ending.
+    /// What else a reader should know: the filter of a bulk ending, the name of
+    /// a signing key, the values of options.
     pub detail: Option<Box<str>>,
 }
 
@@ -313,6 +314,13 @@ impl AuditEntry {
     pub fn because(self, reason: EndReason) -> Self {
         let reason = Some(reason);
         Self { reason, ..self }
+    }
+
+    /// The entry, with this beside it.
+    #[must_use]
+    pub fn saying(self, detail: impl Into<Box<str>>) -> Self {
+        let detail = Some(detail.into());
+        Self { detail, ..self }
     }
 
     /// The entry, standing for so many.

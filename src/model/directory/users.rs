@@ -133,6 +133,7 @@ pub(super) fn set_password(
     }
     let user = Arc::new(User {
         password: Some(Arc::clone(password)),
+        former_passwords: stored.former_after(Some(password)),
         must_change_password: false,
         version: stored.version.next(),
         ..(**stored).clone()
@@ -223,6 +224,8 @@ fn as_user(id: UserId, input: &UserInput, stored: Option<&User>) -> User {
         roles: without_doubles(entry.roles.clone()),
     });
     let password = input.password.clone();
+    let password = password.or_else(|| stored.and_then(|user| user.password.clone()));
+    let former = stored.map(|user| user.former_after(password.as_ref()));
     User {
         id,
         user_name: input.user_name.clone(),
@@ -232,7 +235,8 @@ fn as_user(id: UserId, input: &UserInput, stored: Option<&User>) -> User {
         feature_name: input.feature_name.clone(),
         devices: devices.collect(),
         must_change_password: input.must_change_password,
-        password: password.or_else(|| stored.and_then(|user| user.password.clone())),
+        password,
+        former_passwords: former.unwrap_or_default(),
         version: next_version(stored.map(|user| user.version)),
     }
 }

@@ -47,8 +47,13 @@ pub enum Op {
     EndSome(Box<EndSome>, Timestamp, Reply<EndedSome>),
     /// Tell the audit.
     Note(Box<AuditEntry>, Reply<()>),
-    /// Keep a small named value; `None` removes it.
-    PutMeta(String, Option<Vec<u8>>, Reply<()>),
+    /// Keep a small named value, and tell the audit; `None` removes it.
+    PutMeta {
+        name: String,
+        value: Option<Vec<u8>>,
+        told: Option<Box<AuditEntry>>,
+        reply: Reply<()>,
+    },
     /// Tell every group from here on to a backup, by its changes of records;
     /// the answer is what there is before them.
     Watch(std::sync::mpsc::Sender<Vec<Written>>, Reply<Cut>),
@@ -220,7 +225,7 @@ impl Op {
             | Self::Write(_, reply)
             | Self::NoteUse(_, _, _, reply)
             | Self::Note(_, reply)
-            | Self::PutMeta(_, _, reply)
+            | Self::PutMeta { reply, .. }
             | Self::MarkClock { reply, .. } => drop(reply.send(Err(error))),
         }
     }

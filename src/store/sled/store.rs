@@ -574,9 +574,20 @@ impl Store for SledStore {
         self.submit(|reply| Op::EndAll(end, reply)).await
     }
 
-    async fn put_meta(&self, name: &str, value: Option<Vec<u8>>) -> Result<(), StoreError> {
-        self.submit(|reply| Op::PutMeta(name.to_owned(), value, reply))
-            .await
+    async fn put_meta(
+        &self,
+        name: &str,
+        value: Option<Vec<u8>>,
+        told: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
+        let told = told.map(Box::new);
+        self.submit(|reply| Op::PutMeta {
+            name: name.to_owned(),
+            value,
+            told,
+            reply,
+        })
+        .await
     }
 
     async fn reason(&self, id: SessionId, now: Timestamp) -> Option<EndReason> {

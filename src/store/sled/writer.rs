@@ -221,8 +221,13 @@ impl<D: Disk> Writer<D> {
             Op::BeginSigned(begin, _) => begin.now,
             Op::Refresh(exchange, _) => exchange.now,
             Op::Change(change, _) => change.now,
-            Op::Note(entry, _) => entry.at,
-            Op::Write(..) | Op::PutMeta(..) | Op::Watch(..) | Op::Unwatch(..) => return,
+            Op::Note(entry, _)
+            | Op::PutMeta {
+                told: Some(entry), ..
+            } => entry.at,
+            Op::Write(..) | Op::PutMeta { told: None, .. } | Op::Watch(..) | Op::Unwatch(..) => {
+                return;
+            }
         };
         self.now = if matches!(op, Op::MarkClock { reset: true, .. }) {
             now

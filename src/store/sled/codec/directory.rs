@@ -27,6 +27,8 @@ struct UserValue<'a> {
     must_change_password: bool,
     #[serde(borrow)]
     password: Option<&'a str>,
+    #[serde(borrow)]
+    former_passwords: Vec<&'a str>,
     version: u64,
 }
 
@@ -55,6 +57,7 @@ pub fn encode_user(user: &User) -> Vec<u8> {
         devices: devices.collect(),
         must_change_password: user.must_change_password,
         password: user.password.as_deref(),
+        former_passwords: user.former_passwords.iter().map(AsRef::as_ref).collect(),
         version: user.version.0,
     })
 }
@@ -84,6 +87,7 @@ pub fn decode_user(id: UserId, bytes: &[u8]) -> Result<User, CodecError> {
         devices: devices.collect::<Result<_, CodecError>>()?,
         must_change_password: value.must_change_password,
         password: value.password.map(Arc::from),
+        former_passwords: value.former_passwords.into_iter().map(Arc::from).collect(),
         version: Version(value.version),
     })
 }
@@ -271,6 +275,7 @@ mod tests {
             }],
             must_change_password: true,
             password: Some("$argon2id$...".into()),
+            former_passwords: vec!["$argon2id$.".into(), "$argon2id$..".into()],
             version: Version(4),
         };
         assert_eq!(decode_user(user.id, &encode_user(&user)), Ok(user));

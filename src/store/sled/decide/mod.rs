@@ -78,7 +78,7 @@ pub fn touched(op: &Op, shared: &Shared) -> Touched {
         Op::End(end, ..) => one(end.id),
         Op::Refresh(exchange, _) => one(exchange.refresh.id),
         Op::Write(id, _) => one(*id),
-        Op::PutMeta(..) | Op::Count(..) | Op::NoteUse(..) | Op::Note(..) => Touched::default(),
+        Op::PutMeta { .. } | Op::Count(..) | Op::NoteUse(..) | Op::Note(..) => Touched::default(),
         Op::EndSome(..)
         | Op::Change(..)
         | Op::EndAll(..)
@@ -106,10 +106,18 @@ pub fn decide(op: Op, shared: &Shared, batch: &mut Batch) -> Verdict {
         }
         Op::Write(id, reply) => write::write(id, reply, shared, batch),
         Op::NoteUse(user, at, _, reply) => lockout::set_use(&user, at, reply, shared, batch),
-        Op::PutMeta(name, value, reply) => {
+        Op::PutMeta {
+            name,
+            value,
+            told,
+            reply,
+        } => {
             match value {
                 Some(value) => batch.put_meta(&name, &value),
                 None => batch.remove_meta(&name),
+            }
+            if let Some(entry) = told {
+                shared.audit.record(*entry, batch);
             }
             Verdict::Write(acknowledge(reply))
         }
