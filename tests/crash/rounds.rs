@@ -24,6 +24,8 @@ const ROUNDS_PER_DATABASE: u32 = 10;
 const START_CUT_EVERY: u32 = 4;
 /// How long traffic may go on before the crash.
 const TRAFFIC_MILLIS: std::ops::Range<u64> = 20..600;
+/// The same without sync: much happens, and little time to write it back.
+const CONTROL_MILLIS: std::ops::Range<u64> = 300..600;
 /// Damaged databases kept for a look.
 const KEPT_MAX: u64 = 3;
 
@@ -99,6 +101,9 @@ struct Bench {
     crowd: Option<Crowd>,
     /// The crowd is ended as a whole.
     ends_all: bool,
+    /// Every second database has none: what the office syncs could hide what
+    /// others do not.
+    has_office: bool,
     damaged: bool,
 }
 
@@ -112,6 +117,7 @@ impl Bench {
             history: History::default(),
             crowd: None,
             ends_all: false,
+            has_office: false,
             damaged: false,
         }
     }
@@ -126,7 +132,7 @@ impl Bench {
             self.crash_under_traffic();
             self.crash_during_start();
             self.crash_during_start();
-        } else if round % START_CUT_EVERY == START_CUT_EVERY - 1 {
+        } else if round % START_CUT_EVERY == START_CUT_EVERY - 1 && self.mode != Mode::Control {
             self.crash_during_start();
         } else {
             self.crash_under_traffic();
@@ -156,6 +162,7 @@ impl Bench {
         self.history = History::default();
         let records = (0..traffic::WORKERS).flat_map(office::records_of);
         self.history.records = records.collect();
+        self.has_office = !self.has_office && self.mode != Mode::Control;
         if let Err(why) = self.site.import() {
             self.history.broken(Promise::Start, why);
         }
@@ -191,9 +198,13 @@ impl Bench {
         let history = Mutex::new(std::mem::take(&mut self.history));
         let stop = AtomicBool::new(false);
         let armed = self.site.arm();
-        let ends_all = self.ends_all;
+        let (ends_all, has_office) = (self.ends_all, self.has_office);
+        let millis = match self.mode {
+            Mode::Control => CONTROL_MILLIS,
+            _ => TRAFFIC_MILLIS,
+        };
         std::thread::scope(|scope| {
-            scope.spawn(|| traffic::run(&address, &owner, &history, &stop));
+            scope.spawn(|| traffic::run(&address, &owner, &history, has_office, &stop));
             if let Some(crowd) = &mut self.crowd {
                 scope.spawn(|| {
                     if ends_all {
@@ -203,7 +214,7 @@ impl Bench {
                     }
                 });
             }
-            std::thread::sleep(random(TRAFFIC_MILLIS));
+            std::thread::sleep(random(millis));
             server.kill();
             stop.store(true, Ordering::Relaxed);
         });
