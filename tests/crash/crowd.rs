@@ -139,6 +139,7 @@ async fn open_some(store: Arc<SledStore>, next: Arc<AtomicU32>) -> Result<Vec<St
             id: SessionId::draw(),
             user_name: UserName::parse(USER).expect("a good name"),
             device_name: DeviceName::parse(DEVICE).expect("a good name"),
+            no_sale_device: false,
             authentication_type: AuthenticationType::Bearer,
             password_seen: None,
             attempt: None,
@@ -156,18 +157,17 @@ async fn open_some(store: Arc<SledStore>, next: Arc<AtomicU32>) -> Result<Vec<St
 /// The ids of all live sessions of the crowd's user.
 fn list(client: &Client, owner: &str) -> Option<HashSet<String>> {
     let mut found = HashSet::new();
+    let first = format!("/sessions?userName={USER}&$sort=startedAt&$take={PAGE}");
+    let mut next = first.clone();
     loop {
-        let skip = found.len();
-        let path = format!("/sessions?userName={USER}&$sort=sessionId&$skip={skip}&$take={PAGE}");
-        let answer = client
-            .get(&path, owner)
-            .filter(|answer| answer.status == 200)?;
+        let answer = client.get(&next, owner)?;
         let items = answer.body["items"].as_array()?;
         let ids = items.iter().filter_map(|item| item["sessionId"].as_str());
         found.extend(ids.map(str::to_owned));
-        if items.len() < PAGE {
+        let Some(cursor) = answer.body["nextCursor"].as_str() else {
             return Some(found);
-        }
+        };
+        next = format!("{first}&$after={cursor}");
     }
 }
 

@@ -122,11 +122,22 @@ impl Signer {
         target: &str,
         body: &str,
     ) -> Vec<(String, String)> {
+        self.headers_at(&server.address, method, target, body)
+    }
+
+    /// The same for a server on this `address:port`.
+    pub fn headers_at(
+        &self,
+        address: &str,
+        method: &str,
+        target: &str,
+        body: &str,
+    ) -> Vec<(String, String)> {
         let time = self.time.unwrap_or_else(now);
         let unsigned = Unsigned {
             method,
             target,
-            host: self.host.as_deref().unwrap_or(&server.address),
+            host: self.host.as_deref().unwrap_or(address),
             headers: &[],
             body: body.as_bytes(),
         };
