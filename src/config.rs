@@ -64,6 +64,8 @@ pub struct Config {
     pub users: UsersConfig,
     /// What failed logins come to.
     pub lockout: LockoutRules,
+    /// Backups of the server's own making.
+    pub backup: BackupConfig,
     /// What is logged, and how.
     pub log: LogConfig,
     sources: BTreeMap<&'static str, Source>,
@@ -107,6 +109,17 @@ pub struct AuditConfig {
     pub retention: Duration,
     /// How many entries at most.
     pub max: usize,
+}
+
+/// `[backup]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupConfig {
+    /// Where they are kept; `None`: the server makes none.
+    pub directory: Option<PathBuf>,
+    /// How long from one to the next; `None`: only when somebody asks.
+    pub every: Option<Duration>,
+    /// How many are kept.
+    pub keep: usize,
 }
 
 /// A value for every environment, and those that have one of their own.

@@ -21,7 +21,7 @@ const DEMO: &str = include_str!("../data/demo/store.json");
 const NO_VERSION: &str = "\"9000000\"";
 
 fn demo() -> Place {
-    let place = Place::empty();
+    let place = Place::empty().option("BACKUP__DIRECTORY", "backups");
     let file = place.path().join("demo.json");
     std::fs::write(&file, DEMO).expect("the shop is written");
     support::good(&place, &["import", file.to_str().expect("UTF-8")]);
@@ -161,11 +161,21 @@ impl<'a> Run<'a> {
             let value = match operation.path {
                 "/sessions/{id}" => log_in(self.server, "1", "demo-cashier", "P01").id,
                 "/apikeys/{id}" => self.api_key(),
+                "/backups/{name}" => self.backup(),
                 _ => example.to_owned(),
             };
             path = path.replace(&format!("{{{name}}}"), &value);
         }
         path
+    }
+
+    /// The name of a backup that was just made.
+    fn backup(&self) -> String {
+        let token = owner(self.server).token;
+        let made = self
+            .server
+            .call("POST", "/backups", Some(&token), &Value::Null);
+        made.json()["name"].as_str().expect("a name").to_owned()
     }
 
     /// The id of a key that was just made.

@@ -22,10 +22,11 @@ use crate::http;
 use crate::model::Timestamp;
 use crate::ndata;
 use crate::server;
+use crate::service::backups::{BackupKeeper, BackupRules};
 use crate::service::rehash::Rehashing;
 use crate::service::{App, Feed, KeyKeeper, Policy, SetUpGate, SignedDoor, sweep::SweeperState};
 use crate::store::sled::{OpenError, Opened, SledStore};
-use crate::store::{SIGNING_KEYS, Store};
+use crate::store::{BackupFolder, SIGNING_KEYS, Store};
 
 /// The largest list of blocked passwords: all of it is kept in memory.
 const BLOCK_LIST_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -110,6 +111,7 @@ pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> 
         rehashing: Rehashing::default(),
         feed: Feed::new(config.events.readers_max),
         sweeper: SweeperState::default(),
+        backups: BackupKeeper::new(backup_rules(config)),
     };
     app.finish_revocations().await.map_err(service_failure)?;
     Ok(Composed {
@@ -121,6 +123,17 @@ pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> 
 /// The name under which the sealed signing keys of an epoch are kept.
 pub fn signing_keys(epoch: u64) -> String {
     format!("{SIGNING_KEYS}/{epoch}")
+}
+
+/// Where the server keeps backups; nowhere where no folder is named.
+fn backup_rules(config: &Config) -> Option<BackupRules> {
+    let backup = &config.backup;
+    let directory = backup.directory.clone()?;
+    Some(BackupRules {
+        folder: BackupFolder::new(directory),
+        every: backup.every,
+        keep: backup.keep,
+    })
 }
 
 /// The rules for new passwords, the operator's own list read.

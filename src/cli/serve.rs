@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::http;
 use crate::model::SessionAccess;
 use crate::server;
-use crate::service::{App, rehash, sweep, unused};
+use crate::service::{App, backups, rehash, sweep, unused};
 use crate::store::sled::SledStore;
 
 /// How often the trusted time goes to the disk when nothing else does.
@@ -144,6 +144,7 @@ fn start_background(
     let mut tasks = vec![
         tokio::spawn(sweep::run(Arc::clone(app))),
         tokio::spawn(unused::run(Arc::clone(app))),
+        tokio::spawn(backups::run(Arc::clone(app))),
         tokio::spawn(rehash::run(Arc::clone(app))),
         tokio::spawn(mark_time(Arc::clone(app))),
         tokio::spawn(watch_clock(Arc::clone(app))),

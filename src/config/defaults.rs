@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    AuditConfig, Config, EventsConfig, HttpConfig, Language, LogConfig, LogFormat, Nws4Config,
-    PasswordConfig, PerEnv, Posture, QueryConfig, SessionsConfig, UnknownMembers, UsersConfig,
-    beside,
+    AuditConfig, BackupConfig, Config, EventsConfig, HttpConfig, Language, LogConfig, LogFormat,
+    Nws4Config, PasswordConfig, PerEnv, Posture, QueryConfig, SessionsConfig, UnknownMembers,
+    UsersConfig, beside,
 };
 use crate::auth::password::HashParams;
 use crate::model::{Env, LockoutRules, SessionAccess};
@@ -33,6 +33,7 @@ impl Default for Config {
             password: PasswordConfig::default(),
             users: UsersConfig::default(),
             lockout: LockoutRules::default(),
+            backup: BackupConfig::default(),
             log: LogConfig::default(),
             sources: BTreeMap::new(),
         }
@@ -146,6 +147,16 @@ impl Default for PasswordConfig {
             pin_length_min: 6,
             former: 0,
             hash_threads: None,
+        }
+    }
+}
+
+impl Default for BackupConfig {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            every: Some(24 * 3600 * SECOND),
+            keep: 7,
         }
     }
 }

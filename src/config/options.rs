@@ -3,7 +3,7 @@
 //! from this table, so none of them can miss an option.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
@@ -44,6 +44,8 @@ const USER_FAILURES_MAX: usize = 1_000;
 const STRANGERS_MAX: usize = 10_000_000;
 /// The largest limit of sessions.
 const LIMIT_MAX: usize = 100_000_000;
+/// Most backups to keep.
+const BACKUPS_MAX: usize = 10_000;
 /// Most hashing threads.
 const HASH_THREADS_MAX: usize = 256;
 /// The word for what suits the machine.
@@ -234,6 +236,17 @@ fn path(text: &str) -> Result<PathBuf, String> {
         return Err("names nothing; write a path".to_owned());
     }
     Ok(PathBuf::from(text))
+}
+
+fn path_or_off(text: &str) -> Result<Option<PathBuf>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    path(text).map(Some)
+}
+
+fn path_or_off_text(path: Option<&Path>) -> String {
+    quoted(path.map_or("off".into(), |path| path.to_string_lossy()))
 }
 
 fn listen(text: &str) -> Result<SocketAddr, String> {
@@ -605,18 +618,8 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
     ConfigOption::new(
         "password.block_list",
         "A file with further passwords to refuse, one a line, any case; or off.",
-        |c, t| {
-            let file = if t == "off" {
-                Ok(None)
-            } else {
-                path(t).map(Some)
-            };
-            put(&mut c.password.block_list, file)
-        },
-        |c| {
-            let file = c.password.block_list.as_ref();
-            quoted(file.map_or("off".into(), |file| file.to_string_lossy()))
-        },
+        |c, t| put(&mut c.password.block_list, path_or_off(t)),
+        |c| path_or_off_text(c.password.block_list.as_deref()),
     ),
     ConfigOption::new(
         "password.pin_environments",
@@ -720,6 +723,24 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
         "Counts of names that are no user's, at most; those that lock nothing and\nare oldest go first. Users' own counts do not give way to them.",
         |c, t| put(&mut c.lockout.strangers_max, number(t, 1..=STRANGERS_MAX)),
         |c| c.lockout.strangers_max.to_string(),
+    ),
+    ConfigOption::new(
+        "backup.directory",
+        "Where the server keeps backups of its own making: a folder, best on another\ndisk; or off. Made when missing.",
+        |c, t| put(&mut c.backup.directory, path_or_off(t)),
+        |c| path_or_off_text(c.backup.directory.as_deref()),
+    ),
+    ConfigOption::new(
+        "backup.every",
+        "How long from one backup to the next; off: only when somebody asks.",
+        |c, t| put(&mut c.backup.every, duration_or_off(t, SECOND)),
+        |c| time_or_off(c.backup.every),
+    ),
+    ConfigOption::new(
+        "backup.keep",
+        "How many of them are kept; the oldest go when a newer one is on the disk\nand read back.",
+        |c, t| put(&mut c.backup.keep, number(t, 1..=BACKUPS_MAX)),
+        |c| c.backup.keep.to_string(),
     ),
     ConfigOption::new(
         "log.level",

@@ -31,6 +31,7 @@ use crate::store::Store;
 mod api_keys;
 mod archive;
 mod auth;
+mod backups;
 pub mod body;
 mod caught;
 mod conditions;
@@ -148,6 +149,8 @@ enum Place<'a> {
     Session(&'a str),
     Ended,
     Audit,
+    Backups,
+    Backup(&'a str),
     Revocations,
     Auth,
     Refresh,
@@ -217,6 +220,8 @@ paths! {
     ["revoke"] => (Place::Revoke, "/revoke", "POST, OPTIONS"),
     ["auth", "verify"] => (Place::Verify, "/auth/verify", "GET, HEAD, OPTIONS"),
     ["audit"] => (Place::Audit, "/audit", "GET, HEAD, OPTIONS"),
+    ["backups"] => (Place::Backups, "/backups", "GET, HEAD, POST, OPTIONS"),
+    ["backups", name] => (Place::Backup(name), "/backups/{name}", "GET, HEAD, OPTIONS"),
     ["health"] => (Place::Health, "/health", "GET, HEAD, OPTIONS"),
     ["livez"] => (Place::Live, "/livez", "GET, HEAD, OPTIONS"),
     ["readyz"] => (Place::Ready, "/readyz", "GET, HEAD, OPTIONS"),
@@ -240,6 +245,9 @@ async fn dispatch<S: Store>(
         (Verb::Get, Place::Session(id)) => sessions::get(app, id, request).await,
         (Verb::Delete, Place::Session(id)) => sessions::delete(app, id, request).await,
         (Verb::Get, Place::Audit) => archive::audit(app, limits, request).await,
+        (Verb::Get, Place::Backups) => backups::list(app, request).await,
+        (Verb::Post, Place::Backups) => backups::create(app, request).await,
+        (Verb::Get, Place::Backup(name)) => backups::get(app, name, request).await,
         (Verb::Get, Place::Ended) => archive::ended(app, limits, request).await,
         (Verb::Delete, Place::Sessions) => archive::end_matching(app, request).await,
         (Verb::Get, Place::Revocations) => archive::revocations(app, request).await,

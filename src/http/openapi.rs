@@ -17,6 +17,7 @@ const PIECES: &[&str] = &[
     include_str!("openapi/tokens.json"),
     include_str!("openapi/sessions.json"),
     include_str!("openapi/archive.json"),
+    include_str!("openapi/backups.json"),
     include_str!("openapi/users.json"),
     include_str!("openapi/devices.json"),
     include_str!("openapi/roles.json"),

@@ -1,8 +1,9 @@
-//! How the server is, in the four entries of the health page.
+//! How the server is, in the entries of the health page.
 
 use std::time::{Duration, Instant};
 
 use super::App;
+use super::backups::BackupReport;
 use crate::clock::ClockState;
 use crate::store::{Store, StoreHealth};
 
@@ -31,7 +32,7 @@ impl Status {
 /// One thing that was looked at.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its name: `diskstorage`, `database`, `sweeper` or `clock`.
+    /// Its name: `diskstorage`, `database`, `sweeper`, `clock`, or `backup`.
     pub name: &'static str,
     /// How good it is.
     pub status: Status,
@@ -50,7 +51,7 @@ pub struct Report {
     pub status: Status,
     /// How long looking took.
     pub duration: Duration,
-    /// The entries, always all four.
+    /// The entries: always the first four, and `backup` where backups are made.
     pub entries: Vec<Entry>,
 }
 
@@ -62,12 +63,14 @@ impl<S: Store> App<S> {
     pub fn health(&self) -> Report {
         let started = Instant::now();
         let store = self.store.health();
-        let entries = vec![
+        let mut entries = vec![
             timed(|| disk_storage(&store)),
             timed(|| database(&store)),
             timed(|| self.sweeper_entry()),
             timed(|| self.clock_entry()),
         ];
+        let backups = self.backups.report();
+        entries.extend(backups.map(|report| timed(|| self.backup_entry(report))));
         let status = entries
             .iter()
             .map(|entry| entry.status)
@@ -107,6 +110,34 @@ impl<S: Store> App<S> {
             ("lastRunAt", last.into()),
         ];
         entry("sweeper", status, description, data)
+    }
+
+    fn backup_entry(&self, report: BackupReport) -> Entry {
+        let age = report.last_success.map(|last| self.now().since(last));
+        let late = report.every.map(|every| 2 * every);
+        let status_and = |sentence: String| (Status::Degraded, Some(sentence));
+        let (status, description) = match (&report.failed, age) {
+            (Some((_, failure)), _) => {
+                status_and(format!("the last backup failed: {}", failure.as_str()))
+            }
+            (None, Some(age)) if late.is_some_and(|late| age > late) => {
+                status_and(format!("the last backup is {} s old", age.as_secs()))
+            }
+            _ if report.damaged > 0 => {
+                status_and(format!("{} backups are damaged", report.damaged))
+            }
+            _ => (Status::Healthy, None),
+        };
+        let last = report.last_success.map(|last| last.to_string());
+        let failed = report.failed.map(|(at, _)| at.to_string());
+        let data = vec![
+            ("lastSuccessAt", last.into()),
+            ("ageSeconds", age.map(|age| age.as_secs()).into()),
+            ("lastFailureAt", failed.into()),
+            ("damaged", report.damaged.into()),
+            ("running", report.is_running.into()),
+        ];
+        entry("backup", status, description, data)
     }
 
     fn clock_entry(&self) -> Entry {

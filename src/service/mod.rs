@@ -16,7 +16,7 @@ use crate::store::Store;
 
 mod api_keys;
 mod archive;
-mod backups;
+pub mod backups;
 mod bulk;
 mod caller;
 mod directory;
@@ -76,6 +76,8 @@ pub struct App<S> {
     pub feed: Feed,
     /// What the sweeper did last.
     pub sweeper: sweep::SweeperState,
+    /// The server's own backups.
+    pub backups: backups::BackupKeeper,
 }
 
 /// What the configuration decides for the use cases.

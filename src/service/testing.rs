@@ -56,6 +56,7 @@ pub(crate) fn empty_app() -> Arc<App<MemoryStore>> {
         set_up: SetUpGate::new(None),
         rehashing: Rehashing::default(),
         feed: Feed::new(16),
+        backups: crate::service::backups::BackupKeeper::default(),
         sweeper: SweeperState::default(),
     })
 }

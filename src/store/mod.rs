@@ -6,6 +6,7 @@
 //! exception (see [`Store::check`]).
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,9 @@ mod feed;
 pub mod memory;
 pub mod sled;
 
-pub use self::sled::backup::{BackupError, BackupInfo, BackupOrder, Progress};
+pub use self::sled::backup::{
+    BackupError, BackupFolder, BackupInfo, BackupOrder, CheckError, Kept, Progress,
+};
 pub use changes::{Action, Change, ChangePart, ChangePlace, Changed, Changes};
 pub use feed::{FeedPlace, Revocations};
 
@@ -46,6 +49,9 @@ pub trait Backups: Send + Sync {
         order: BackupOrder,
         progress: Arc<Progress>,
     ) -> Pending<'_, Result<BackupInfo, BackupError>>;
+
+    /// Reads a backup back and holds every byte against its checksums.
+    fn read_back(&self, file: PathBuf) -> Pending<'_, Result<BackupInfo, CheckError>>;
 }
 
 /// The rules that a store enforces at every check, list and login.

@@ -147,6 +147,27 @@ pub const ROWS: &[Row] = &[
         NOTHING,
         |_| bare("/audit"),
     ),
+    row(
+        ("GET", "/backups"),
+        Access::Right(&["admin"]),
+        200,
+        NOTHING,
+        |_| bare("/backups"),
+    ),
+    row(
+        ("POST", "/backups"),
+        Access::Right(&["admin"]),
+        201,
+        NOTHING,
+        |_| bare("/backups"),
+    ),
+    row(
+        ("GET", "/backups/{name}"),
+        Access::Right(&["admin"]),
+        404,
+        NOTHING,
+        |_| bare("/backups/tillgate-20230804T120000Z.backup"),
+    ),
     row(("POST", "/auth"), Access::Open, 200, EITHER, |s| {
         let body = json!({"UserName": s.user, "Password": PASSWORD, "DeviceName": s.device});
         ("/auth".to_owned(), body)

@@ -207,7 +207,10 @@ impl World {
             "devices": all(Subject::as_device),
             "users": all(Subject::with_password),
         });
-        let place = Place::empty().option("SESSIONS__ACCESS", access);
+        let place = Place::empty()
+            .option("SESSIONS__ACCESS", access)
+            .option("BACKUP__DIRECTORY", "backups")
+            .option("BACKUP__EVERY", "off");
         let file = place.path().join("matrix.json");
         std::fs::write(&file, shop.to_string()).expect("the shop is written");
         crate::support::good(&place, &["import", file.to_str().expect("UTF-8")]);

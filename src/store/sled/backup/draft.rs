@@ -80,11 +80,19 @@ impl Draft {
             .append(sum.as_ref())
             .and_then(|()| self.append(&length.to_le_bytes()))
             .and_then(|()| self.file.sync_all())
+            .map(|()| self.forget_pages())
             .and_then(|()| std::fs::rename(&self.unfinished, &self.place));
         finished.map_err(|error| self.refused(error))?;
         self.is_whole = true;
         base::sync_dir(folder_of(&self.place)).map_err(|error| self.refused(error))?;
         Ok(self.bytes)
+    }
+
+    /// Whoever reads it back reads the disk, and what was in memory before stays.
+    fn forget_pages(&self) {
+        let advice = rustix::fs::Advice::DontNeed;
+        // Only advice: a file system without it reads from memory.
+        let _ = rustix::fs::fadvise(&self.file, 0, None, advice);
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), BackupError> {

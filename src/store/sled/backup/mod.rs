@@ -20,6 +20,7 @@
 mod check;
 mod draft;
 mod file;
+mod folder;
 mod online;
 mod restore;
 mod take;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{Checked, check};
 pub use file::look;
+pub use folder::{BackupFolder, Kept};
 pub use restore::{MARKER, RestoreError, Restored, restore};
 
 use super::codec;

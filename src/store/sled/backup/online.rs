@@ -1,11 +1,13 @@
 //! A backup beside the running store: what is asked of the writer, and what a
 //! thread of its own does meanwhile.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+use super::file::BackupFile;
 use super::take::{self, Waiting};
-use super::{BackupError, BackupInfo, BackupOrder, Progress};
+use super::{BackupError, BackupInfo, BackupOrder, CheckError, Progress};
 use crate::store::sled::op::Op;
 use crate::store::sled::store::SledStore;
 use crate::store::{Backups, Pending, StoreError};
@@ -19,6 +21,18 @@ impl Backups for SledStore {
         progress: Arc<Progress>,
     ) -> Pending<'_, Result<BackupInfo, BackupError>> {
         Box::pin(self.make(order, progress))
+    }
+
+    fn read_back(&self, file: PathBuf) -> Pending<'_, Result<BackupInfo, CheckError>> {
+        let path = file.clone();
+        let read = self.beside(THREAD, move || {
+            BackupFile::open(&path, &|_, _| {}).map(|read| read.info)
+        });
+        let gone = move || std::io::Error::other("the store was closed meanwhile");
+        Box::pin(async move {
+            read.await
+                .unwrap_or_else(|_| Err(CheckError::io(&file)(gone())))
+        })
     }
 }
 
