@@ -42,7 +42,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections at the same time; more wait in the system's queue.
 const CONNECTIONS_MAX: usize = 10_000;
-/// Files that are not connections: the database, logs, the listener.
+/// Files that are not connections: the database, logs, the listener. Half of
+/// all where there are few.
 const FILES_RESERVED: u64 = 128;
 /// Bytes of a request's head.
 const HEADER_BYTES_MAX: usize = 32 * 1024;
@@ -110,9 +111,7 @@ impl Limits {
 
     fn connections(&self) -> usize {
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        let room = files.map_or(u64::MAX, |files| {
-            files.saturating_sub(FILES_RESERVED).max(1)
-        });
+        let room = files.map_or(u64::MAX, |files| files - FILES_RESERVED.min(files / 2));
         self.connections_max
             .min(usize::try_from(room).unwrap_or(usize::MAX))
             .max(1)

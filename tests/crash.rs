@@ -13,6 +13,7 @@
 //! cargo test --features faults --test crash -- damage --places 1000
 //! cargo test --features faults --test crash -- io --step 1
 //! cargo test --features faults --test crash -- full
+//! cargo test --features faults --test crash -- soak --seconds 7200
 //! ```
 //!
 //! Without a mode the short set runs, as `./check` does.
@@ -59,6 +60,8 @@ mod reorder;
 mod rounds;
 #[path = "crash/site.rs"]
 mod site;
+#[path = "crash/soak.rs"]
+mod soak;
 mod support;
 #[path = "crash/tally.rs"]
 mod tally;
@@ -75,7 +78,7 @@ use rounds::Mode;
 use tally::Tally;
 
 /// Every mode, with its rounds or places in the short set.
-const MODES: [(&str, u32); 10] = [
+const MODES: [(&str, u32); 11] = [
     ("powercut", 20),
     ("recovery", 3),
     ("moments", 2),
@@ -85,6 +88,7 @@ const MODES: [(&str, u32); 10] = [
     ("damage", 40),
     ("io", 7),
     ("full", 1),
+    ("soak", 20),
     // By command only.
     ("large", 0),
 ];
@@ -103,7 +107,8 @@ usage: crash [MODE...]
            [--seed N]     the places again                              [random]
   io       [--step S]     fail the N-th call of the disk (strace), for
                           N = 1, 2, 3, then every S-th                   [7]
-  full     [--rounds N]   fill a 64 MiB disk with logins (root)         [1]";
+  full     [--rounds N]   fill a 64 MiB disk with logins (root)         [1]
+  soak     [--seconds N]  mixed work: memory, files, descriptors flat   [20]";
 
 /// One thing to do.
 struct Task {
@@ -143,6 +148,7 @@ fn run(task: &Task) -> bool {
         "large" => rounds::run(Mode::Large, count),
         "io" => io::run(count),
         "full" => full::run(count),
+        "soak" => soak::run(count),
         _ => damage::run(count, task.seed),
     }
 }
@@ -167,7 +173,7 @@ fn parse(args: &[String]) -> Result<Vec<Task>, String> {
             .parse()
             .map_err(|_| format!("{arg}: not a number: {value}"))?;
         match arg.as_str() {
-            "--rounds" | "--places" | "--images" | "--step" => {
+            "--rounds" | "--places" | "--images" | "--step" | "--seconds" => {
                 let count = u32::try_from(number).map_err(|_| format!("{arg}: too many"))?;
                 task.count = Some(count);
             }
