@@ -42,6 +42,8 @@ mod history;
 mod io;
 #[path = "crash/io_script.rs"]
 mod io_script;
+#[path = "crash/listener.rs"]
+mod listener;
 #[path = "histories/log.rs"]
 mod log;
 #[path = "crash/moments/mod.rs"]

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use super::client::Answer;
+use super::listener::Heard;
 use super::log::{Did, Event};
 use super::promise::{Promise, Violation};
 use super::records::Record;
@@ -140,6 +141,8 @@ pub(crate) struct History {
     pub(crate) described: (u64, u64),
     /// Users and API keys.
     pub(crate) records: Vec<Record>,
+    /// What the feed of revocations has told.
+    pub(crate) heard: Heard,
     /// Every answer, for the checker.
     pub(crate) events: Vec<Event>,
     by_id: HashMap<String, usize>,

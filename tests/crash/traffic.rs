@@ -1,7 +1,7 @@
 //! What tills, offices and onlookers do until the server dies under them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde_json::json;
@@ -14,6 +14,8 @@ use super::promise::Promise;
 /// Clients that change things, and clients that only look.
 pub(crate) const WORKERS: usize = 8;
 const READERS: usize = 3;
+/// How often the feed of revocations is asked.
+const LISTEN_EVERY: Duration = Duration::from_millis(10);
 /// A worker picks among this many of the newest sessions.
 const RECENT_SESSIONS: usize = 64;
 
@@ -54,6 +56,17 @@ pub(crate) fn run(
                 }
             });
         }
+        scope.spawn(|| {
+            let one = One {
+                client: Client::new(address),
+                owner,
+                history,
+            };
+            while !stop.load(Ordering::Relaxed) {
+                one.listen();
+                std::thread::sleep(LISTEN_EVERY);
+            }
+        });
     });
 }
 

@@ -7,6 +7,8 @@
 //!    ended it was asked for.
 //! 2. A session that was ended, or answered 401 or 404 to anybody, is dead: not
 //!    listed, 404 by its id, 401 by its token, and its ending is in the archive.
+//!    Whoever listens to the feed of revocations hears of it, also across the
+//!    crash, and hears of no session that lives.
 //! 3. A sale device has one session. Who was there before is dead when a later
 //!    login was answered, and alive when no later login has left its session.
 //! 4. A session is dead when its user's password, activity or existence changed
@@ -33,7 +35,7 @@ use super::history::{DEVICES, History, Replaced};
 use super::log::Did;
 use super::promise::{Promise, Violation};
 use super::wipes::Wiped;
-use super::{crowd, office, traffic};
+use super::{crowd, listener, office, traffic};
 
 /// Sessions of each kind whose tokens are tried one by one; the listing covers
 /// the others.
@@ -85,6 +87,7 @@ pub(crate) fn look(address: &str, history: &Mutex<History>) {
     {
         let mut history = history.lock();
         history.settle(|id| rows.contains_key(id));
+        listener::look(&mut history, &client, &owner);
         try_the_dead(&mut history, &client, &owner);
         look_into_the_archive(&mut history, &client, &owner);
         try_the_living(&mut history, &client);
