@@ -245,6 +245,32 @@ pub(crate) fn look(history: &mut History, client: &Client, owner: &str) {
     }
 }
 
+/// After a restart: the audit has an entry for each change of a user that has
+/// happened, and for none that has not.
+pub(crate) fn look_into_the_audit(history: &mut History, client: &Client, owner: &str) {
+    let users = history.records.iter().filter(|it| it.kind == Kind::User);
+    let mut wrong = Vec::new();
+    for record in users {
+        let path = format!(
+            "/audit?action=in:created,updated,deleted&resourceUserName={}&$count=true",
+            record.name
+        );
+        let answer = client.get(&path, owner);
+        let told = answer
+            .as_ref()
+            .and_then(|answer| answer.body["totalCount"].as_u64());
+        if told != Some(record.changes() as u64) {
+            let (name, changes) = (&record.name, record.changes());
+            wrong.push(format!(
+                "{name} has changed {changes} times, the audit: {answer:?}"
+            ));
+        }
+    }
+    for what in wrong {
+        history.broken(Promise::Lost, what);
+    }
+}
+
 /// A key whose creation was not answered has an id that nobody was told.
 fn find_key(record: &mut Record, client: &Client, owner: &str) {
     let Some(list) = client.get(&format!("/apikeys?name={}", record.name), owner) else {

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A server that does not listen after this long has failed to start.
-pub(crate) const START_MAX: Duration = Duration::from_secs(30);
+pub(crate) const START_MAX: Duration = Duration::from_secs(120);
 /// A server that has not stopped after this long is stuck: it has 10 s to drain.
 const STOP_MAX: Duration = Duration::from_secs(20);
 /// How much of a log is shown.

@@ -67,6 +67,8 @@ pub(crate) struct Record {
     states: Vec<Option<Content>>,
     /// The newest state that is known to have been reached.
     sure: usize,
+    /// States that were reached before the first of these.
+    earlier: usize,
 }
 
 impl Record {
@@ -79,6 +81,7 @@ impl Record {
             secret: None,
             states: vec![None],
             sure: 0,
+            earlier: 0,
         }
     }
 
@@ -111,6 +114,11 @@ impl Record {
     /// How far the line is known; to be taken before a look.
     pub(crate) fn floor(&self) -> usize {
         self.sure
+    }
+
+    /// How often it has changed, as far as that is known.
+    pub(crate) fn changes(&self) -> usize {
+        self.earlier + self.sure
     }
 
     /// Whether nothing is on its way.
@@ -154,6 +162,7 @@ impl Record {
 
     /// What was found after a restart is what is: every doubt is over.
     pub(crate) fn settle(&mut self) {
+        self.earlier += self.sure;
         self.states = vec![self.states[self.sure].clone()];
         self.sure = 0;
     }

@@ -18,6 +18,7 @@
 //!    if the answer to its refresh did not come.
 //! 7. A user or API key is as it was last acknowledged or seen, or as it was
 //!    asked to be since. Its password or secret opens, an earlier one does not.
+//!    The audit has an entry for each change that has happened, and no other.
 //! 8. The answers before and after the crash can be explained by one order of
 //!    the requests (`tests/histories/check.rs` has the rules of that).
 //! 9. The server starts, and indexes, records and digests on its disk agree.
@@ -79,6 +80,7 @@ pub(crate) fn look(address: &str, history: &Mutex<History>) {
             history.note(id, &listed, did);
         }
         office::look(&mut history, &client, &owner);
+        office::look_into_the_audit(&mut history, &client, &owner);
         compare(&mut history, &rows);
         tills(&mut history, &rows);
         description(&mut history, &client, &owner);
