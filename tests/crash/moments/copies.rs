@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::super::client::Client;
-use super::super::promise::Promise;
+use super::super::promise::{Promise, Violation};
 use super::super::site::{Site, random};
 use super::{Acknowledged, Outcome, SESSIONS, broken, good, logged_in, or_start, whole_shop};
 use crate::ground::Ground;
@@ -59,25 +59,14 @@ pub(super) fn restore(site: &mut Site) -> Outcome {
     let copied = std::fs::copy(other.key_file(), site.key_file());
     copied.expect("the key file is there");
 
-    let restore = ["restore", text(&file)];
     let armed = site.arm();
-    let mut command = site.spawn(&restore);
+    let mut command = site.spawn(&["restore", text(&file)]);
     let done = command.wait(random(RESTORE_MILLIS));
     site.cut(armed, vec![command]);
     let acknowledged = done.is_some_and(|status| status.success());
     // A cut may have taken the copy.
     let _ = std::fs::copy(other.key_file(), site.key_file());
-    if acknowledged {
-        whole_shop(site, true)?;
-    } else if !site.data_dir().exists() || site.exit_code(&["export"]) == Some(DAMAGED) {
-        or_start(site.run(&restore))?;
-    } else if whole_shop(site, false)? == 0 {
-        // Not even its beginning was on the disk: an export has found nothing
-        // there, and made a new store of it.
-        let _ = std::fs::remove_dir_all(site.data_dir());
-        or_start(site.run(&restore))?;
-    }
-    whole_shop(site, true)?;
+    whole_after_restore(site, text(&file), acknowledged)?;
     let mut server = site.serve();
     let (address, _) = or_start(site.listening(&mut server))?;
     match good(&address, &before.tokens) {
@@ -91,4 +80,25 @@ pub(super) fn restore(site: &mut Site) -> Outcome {
         return broken(Promise::Lost, "nobody can log in after a restore");
     }
     Ok(Acknowledged(acknowledged))
+}
+
+/// After a restore that was cut off all of the shop is there, or a refusal that
+/// says to restore again, or, unless it was answered, nothing at all. Restores
+/// again what is not there.
+pub(crate) fn whole_after_restore(
+    site: &Site,
+    file: &str,
+    is_answered: bool,
+) -> Result<(), Violation> {
+    if is_answered {
+        whole_shop(site, true)?;
+    } else if !site.data_dir().exists() || site.exit_code(&["export"]) == Some(DAMAGED) {
+        or_start(site.run(&["restore", file]))?;
+    } else if whole_shop(site, false)? == 0 {
+        // Not even its beginning was on the disk: an export has found nothing
+        // there, and made a new store of it.
+        let _ = std::fs::remove_dir_all(site.data_dir());
+        or_start(site.run(&["restore", file]))?;
+    }
+    whole_shop(site, true).map(drop)
 }

@@ -3,7 +3,7 @@
 //! works, nothing acknowledged is missing, and the thing has happened as a
 //! whole or not at all.
 
-mod copies;
+pub(crate) mod copies;
 mod keys;
 
 use std::time::{Duration, Instant};

@@ -11,39 +11,38 @@
 
 mod calls;
 mod image;
+mod judge;
 mod steps;
 mod trade;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rand::seq::IndexedRandom;
-use serde_json::Value;
-
 use self::image::Image;
+use self::judge::{import_on, serve_on};
 use self::steps::Recording;
-use self::trade::{CLIENTS, Known};
-use super::client::{Answer, Client};
+use self::trade::Known;
+use super::client::Client;
 use super::ground::Ground;
+use super::moments::copies;
 use super::process::Process;
 use super::promise::{Promise, Violation};
 use super::rounds::keep;
-use super::site::{Site, shop_file, shop_users};
+use super::site::{Site, shop_file};
 use super::tally::Tally;
 use super::verdict;
+use rand::seq::IndexedRandom;
 
-/// One image in this many is one of an import into nothing.
-const IMPORT_EVERY: u32 = 5;
+/// Of this many images one is of an import into nothing, and one of a restore.
+const OTHERS_EVERY: u32 = 5;
 /// Starts that are recorded, the second after a kill.
 const STARTS: usize = 2;
 /// Images that the run without sync may take to break a promise.
 const CONTROL_MAX: u32 = 40;
-/// Sessions of an image whose tokens are tried.
-const TRIED_MAX: usize = 5;
 /// How long strace may take to write its last lines.
 const TRACE_MAX: Duration = Duration::from_secs(20);
-/// An import of the small shop takes no longer, watched.
-const IMPORT_MAX: Duration = Duration::from_secs(30);
+/// An import or restore of the small shop takes no longer, watched.
+const COMMAND_MAX: Duration = Duration::from_secs(30);
 
 /// Draws and judges that many images; answers whether the promises held, and
 /// whether those of a server that does not sync were seen broken.
@@ -63,20 +62,16 @@ pub(crate) fn run(images: u32) -> bool {
 
 fn judge(images: u32, tally: &mut Tally, with_sync: bool) -> bool {
     let started = Instant::now();
-    let recorded = Recorded::serving(with_sync).and_then(|serving| {
-        let importing = Recorded::importing()?;
-        Ok((serving, importing))
-    });
-    match recorded {
+    match recordings(with_sync) {
         Err(what) => tally.count(&Violation {
             promise: Promise::Start,
             what,
         }),
-        Ok((serving, importing)) => {
+        Ok(recordings) => {
             for number in 1..=images {
                 tally.rounds = number;
-                let imports = with_sync && number.is_multiple_of(IMPORT_EVERY);
-                let recorded = if imports { &importing } else { &serving };
+                let place = (number % OTHERS_EVERY) as usize;
+                let recorded = recordings.get(place).unwrap_or(&recordings[0]);
                 if let Err(violation) = recorded.draw_and_judge(tally) {
                     tally.count(&violation);
                     if !with_sync {
@@ -91,12 +86,31 @@ fn judge(images: u32, tally: &mut Tally, with_sync: bool) -> bool {
     tally.broken() == 0
 }
 
+/// What images are drawn from. Without sync only the trade is looked at.
+fn recordings(with_sync: bool) -> Result<Vec<Recorded>, String> {
+    let mut recordings = vec![Recorded::serving(with_sync)?];
+    if with_sync {
+        recordings.push(Recorded::importing()?);
+        recordings.push(Recorded::restoring()?);
+    }
+    Ok(recordings)
+}
+
+/// What must be there at some instant.
+enum Facts {
+    /// What clients know.
+    Trade(Known),
+    /// A shop, from this instant on.
+    Import(calls::Instant),
+    /// The same, from the backup on another site.
+    Restore(calls::Instant, Site),
+}
+
 /// What was recorded, and where.
 struct Recorded {
     home: PathBuf,
     recording: Recording,
-    /// What clients know; `None`: an import that was answered at this instant.
-    known: Result<Known, calls::Instant>,
+    facts: Facts,
 }
 
 impl Recorded {
@@ -125,7 +139,7 @@ impl Recorded {
         Ok(Self {
             home: site.home(),
             recording,
-            known: Ok(known),
+            facts: Facts::Trade(known),
         })
     }
 
@@ -133,22 +147,30 @@ impl Recorded {
     fn importing() -> Result<Self, String> {
         let mut site = Site::new(Ground::folder());
         site.begin();
-        let mut recording = recording_of(&site)?;
-        let traces = tempfile::tempdir().map_err(|error| error.to_string())?;
         let file = shop_file();
-        let command = calls::watched(&site.command(&["import", &file]), traces.path());
-        let mut import = Process::spawn(command);
-        let done = import.wait(IMPORT_MAX);
-        if !done.is_some_and(|status| status.success()) {
-            return Err(format!("the import: {}", import.kill()));
-        }
-        let calls = read(traces.path())?;
-        let last = calls.iter().map(|call| call.end).max().unwrap_or_default();
-        recording.add(&calls, &site.home())?;
+        let (recording, last) = watch(&site, &["import", &file])?;
         Ok(Self {
             home: site.home(),
             recording,
-            known: Err(last),
+            facts: Facts::Import(last),
+        })
+    }
+
+    /// A restore into nothing.
+    fn restoring() -> Result<Self, String> {
+        let (mut from, mut to) = (Site::new(Ground::folder()), Site::new(Ground::folder()));
+        from.begin();
+        to.begin();
+        from.import()?;
+        let file = backup_on(&from);
+        from.run(&["backup", &file])?;
+        let copied = std::fs::copy(from.key_file(), to.key_file());
+        copied.map_err(|error| error.to_string())?;
+        let (recording, last) = watch(&to, &["restore", &file])?;
+        Ok(Self {
+            home: to.home(),
+            recording,
+            facts: Facts::Restore(last, from),
         })
     }
 
@@ -174,9 +196,12 @@ impl Recorded {
         if let Some(copy) = &copy {
             let _ = image.lay_out(&self.home, copy);
         }
-        let outcome = match &self.known {
-            Ok(known) => serve_on(&mut site, known, cut, tally),
-            Err(answered) => import_on(&site, cut >= *answered),
+        let outcome = match &self.facts {
+            Facts::Trade(known) => serve_on(&mut site, known, cut, tally),
+            Facts::Import(answered) => import_on(&site, cut >= *answered),
+            Facts::Restore(answered, from) => {
+                copies::whole_after_restore(&site, &backup_on(from), cut >= *answered)
+            }
         };
         let outcome = outcome.and_then(|()| verdict::whole_on_disk(&site.data_dir()));
         if let (Err(_), Some(copy)) = (&outcome, &copy)
@@ -186,6 +211,27 @@ impl Recorded {
         }
         outcome
     }
+}
+
+/// Where the backup of a site stands.
+fn backup_on(site: &Site) -> String {
+    let file = site.home().join("shop.backup");
+    file.into_os_string().into_string().expect("an UTF-8 path")
+}
+
+/// Runs a command that must succeed; what it did, and when it was done.
+fn watch(site: &Site, args: &[&str]) -> Result<(Recording, calls::Instant), String> {
+    let mut recording = recording_of(site)?;
+    let traces = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let mut command = Process::spawn(calls::watched(&site.command(args), traces.path()));
+    let done = command.wait(COMMAND_MAX);
+    if !done.is_some_and(|status| status.success()) {
+        return Err(format!("{args:?}: {}", command.kill()));
+    }
+    let calls = read(traces.path())?;
+    recording.add(&calls, &site.home())?;
+    let last = calls.iter().map(|call| call.end).max();
+    Ok((recording, last.unwrap_or_default()))
 }
 
 fn recording_of(site: &Site) -> Result<Recording, String> {
@@ -203,122 +249,4 @@ fn read(traces: &std::path::Path) -> Result<Vec<calls::Call>, String> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-fn broken<T>(promise: Promise, what: String) -> Result<T, Violation> {
-    Err(Violation { promise, what })
-}
-
-/// An import into nothing has left all or nothing, and can be made again.
-fn import_on(site: &Site, is_answered: bool) -> Result<(), Violation> {
-    let or_start = |why| Violation {
-        promise: Promise::Start,
-        what: why,
-    };
-    let users = site.users().map_err(or_start)?;
-    if users == 0 && !is_answered {
-        site.import().map_err(or_start)?;
-    } else if users != shop_users() {
-        return broken(Promise::Lost, format!("an import left {users} users"));
-    }
-    Ok(())
-}
-
-/// The server starts, and shows what clients know to be there at the cut.
-fn serve_on(
-    site: &mut Site,
-    known: &Known,
-    cut: calls::Instant,
-    tally: &mut Tally,
-) -> Result<(), Violation> {
-    let mut server = site.serve();
-    let (address, took) = site.listening(&mut server).map_err(|what| Violation {
-        promise: Promise::Start,
-        what,
-    })?;
-    tally.slowest_start = tally.slowest_start.max(took);
-    let client = Client::new(&address);
-    let Some(owner) = verdict::owner(&client) else {
-        return broken(Promise::Lost, "the owner can not log in".to_owned());
-    };
-    let list = client.get("/sessions?deviceName=LINK&$take=10000", &owner);
-    let Some(list) = list.filter(|answer| answer.status == 200) else {
-        return broken(Promise::Lost, "the sessions can not be listed".to_owned());
-    };
-    let found = list.body["items"].as_array().cloned().unwrap_or_default();
-    let version = |id: &str| {
-        let row = found.iter().find(|row| row["sessionId"] == id)?;
-        row["_v"].as_u64()
-    };
-    for life in &known.lives {
-        match version(&life.id) {
-            None if life.must_live(cut) => {
-                return broken(Promise::Lost, format!("{} is gone", life.id));
-            }
-            Some(_) if life.must_be_dead(cut) => {
-                return broken(Promise::Returned, format!("{} lives", life.id));
-            }
-            Some(version) if version < life.version(cut) => {
-                let what = format!("{} is back at version {version}", life.id);
-                return broken(Promise::Repeated, what);
-            }
-            _ => {}
-        }
-    }
-    let is_known = |row: &&Value| known.lives.iter().any(|life| row["sessionId"] == life.id);
-    let strangers = found.len() - found.iter().filter(is_known).count();
-    if strangers > CLIENTS {
-        return broken(Promise::Returned, format!("{strangers} unknown sessions"));
-    }
-    tally.acknowledged += known
-        .lives
-        .iter()
-        .filter(|life| life.must_live(cut))
-        .count() as u64;
-    tally.acknowledged += known
-        .lives
-        .iter()
-        .filter(|life| life.must_be_dead(cut))
-        .count() as u64;
-    description(&client, &owner, known, cut)?;
-    tokens(&client, known, cut)
-}
-
-fn description(
-    client: &Client,
-    owner: &str,
-    known: &Known,
-    cut: calls::Instant,
-) -> Result<(), Violation> {
-    let text = client.get("/devices/LINK", owner);
-    let text = text
-        .map(|answer| answer.text("description"))
-        .unwrap_or_default();
-    let may_be = known.described(cut);
-    if !may_be.contains(&text.parse().unwrap_or(0)) {
-        let what = format!("LINK is described as '{text}', not {may_be:?}");
-        return broken(Promise::Lost, what);
-    }
-    Ok(())
-}
-
-/// Tokens of the living are good, and give versions that nobody was shown.
-fn tokens(client: &Client, known: &Known, cut: calls::Instant) -> Result<(), Violation> {
-    let living = known.lives.iter().filter(|life| life.must_live(cut));
-    for life in living.rev().take(TRIED_MAX) {
-        let Some((token, refresh)) = life.tokens(cut) else {
-            continue;
-        };
-        let answer = client.get(&format!("/sessions/{}", life.id), token);
-        match answer.as_ref().and_then(Answer::version) {
-            Some((version, _)) if version > life.version(cut) => {}
-            _ => return broken(Promise::Repeated, format!("{} answers {answer:?}", life.id)),
-        }
-        let answer = client.refresh(token, refresh);
-        if answer.as_ref().is_none_or(|answer| answer.status != 200) {
-            let what = format!("the refresh of {} answers {answer:?}", life.id);
-            return broken(Promise::Lost, what);
-        }
-    }
-    Ok(())
 }
