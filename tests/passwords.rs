@@ -211,3 +211,25 @@ fn under_pci_none_of_the_last_passwords_comes_back_and_none_of_them_is_told() {
     assert_eq!(text.matches("$argon2id$").count(), 1, "{text}");
     assert!(!server.get("/users", &owner).text.contains("argon2id"));
 }
+
+#[test]
+fn a_right_password_is_never_refused_while_its_hash_is_made_again() {
+    const AT_ONCE: usize = 64;
+    // The hashes of the shop are cheaper than this.
+    let place = Place::with_shop().option("PASSWORD__ARGON2_MEMORY_KIB", "4096");
+    let server = place.serve();
+    for (user, device) in [("1", "LINK"), ("2", "BackOffice"), ("999", "BackOffice")] {
+        std::thread::scope(|scope| {
+            for _ in 0..AT_ONCE {
+                scope.spawn(|| {
+                    for _ in 0..3 {
+                        let answer = server.try_log_in(user, "pass", device);
+                        // Too many at once is no word about the password.
+                        let fine = [200, 503].contains(&answer.status);
+                        assert!(fine, "{user}: {}", answer.text);
+                    }
+                });
+            }
+        });
+    }
+}

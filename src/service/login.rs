@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::directory::about_user;
-use super::rehash::Rehash;
+use super::rehash::{Rehash, Steady};
 use super::{App, Caller, PASSWORD_BYTES_MAX, ServiceError};
 use crate::auth::refresh;
 use crate::auth::secret::Secret;
@@ -47,6 +47,8 @@ pub(super) struct Right {
     stored: Arc<str>,
     /// The password, when that hash is cheaper than today's.
     outdated: Option<Secret>,
+    /// While this is held, no hash is made again, where this one could be.
+    steady: Option<Steady>,
 }
 
 impl<S: Store> App<S> {
@@ -99,6 +101,7 @@ impl<S: Store> App<S> {
             device_name,
             stored,
             outdated,
+            steady,
         } = right;
         let mut new = self.new_session(user_name, device_name, Some(Arc::clone(&stored)));
         new.attempt = Some(attempt);
@@ -107,6 +110,7 @@ impl<S: Store> App<S> {
         let share = origin.share();
         let cause = Cause::caller(user, device, origin);
         let logged_in = self.open(new, cause).await?;
+        drop(steady);
         if let Some(password) = outdated {
             self.rehashing.push(Rehash {
                 user: logged_in.principal.user.id,
@@ -211,7 +215,12 @@ impl<S: Store> App<S> {
             .filter(|stored| self.hashing.is_outdated(stored))
             .map(|_| Secret::new(password.expose().to_owned()));
         let mut right = self.hashing.verify(share, password, against).await?;
-        // Another login may have had the hash made again meanwhile.
+        // Another login may have had the hash made again meanwhile. From this
+        // look to the beginning of the session nobody has.
+        let mut steady = None;
+        if outdated.is_some() {
+            steady = Some(self.rehashing.steady().await);
+        }
         let directory = self.store.directory().await;
         let now = names
             .as_ref()
@@ -221,6 +230,8 @@ impl<S: Store> App<S> {
             && let Some(again) = &now
             && let Some(password) = outdated.take()
         {
+            // It is of today's cost and stays; nothing is to wait for its check.
+            steady = None;
             right = self
                 .hashing
                 .verify(share, password, Arc::clone(again))
@@ -235,6 +246,7 @@ impl<S: Store> App<S> {
                 device_name,
                 stored,
                 outdated,
+                steady,
             }))
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 use super::App;
 use crate::auth::secret::Secret;
@@ -35,17 +36,33 @@ pub struct Rehash {
 pub struct Rehashing {
     waiting: Sender<Rehash>,
     next: Mutex<Option<Receiver<Rehash>>>,
+    /// Held shared from the last look at a hash to the session that it opens,
+    /// alone while a hash is replaced: else a right password would be refused
+    /// and counted as a wrong one.
+    replacing: Arc<RwLock<()>>,
 }
+
+/// While one is held, no hash is made again.
+pub type Steady = OwnedRwLockReadGuard<()>;
 
 impl Default for Rehashing {
     fn default() -> Self {
         let (waiting, next) = channel(WAITING_MAX);
         let next = Mutex::new(Some(next));
-        Self { waiting, next }
+        Self {
+            waiting,
+            next,
+            replacing: Arc::default(),
+        }
     }
 }
 
 impl Rehashing {
+    /// Waits until no hash is being replaced, and keeps it so.
+    pub(super) async fn steady(&self) -> Steady {
+        Arc::clone(&self.replacing).read_owned().await
+    }
+
     /// Leaves a password to the task; when too many wait, to the next login.
     pub(super) fn push(&self, rehash: Rehash) {
         drop(self.waiting.try_send(rehash));
@@ -80,6 +97,7 @@ async fn hash_again<S: Store>(app: &App<S>, rehash: Rehash) {
         password,
     };
     let none = Precondition::default();
+    let _alone = app.rehashing.replacing.write().await;
     match app.change(change, none, Cause::server()).await {
         Ok(_) => tracing::info!(target: "hashing", "a password is hashed at today's cost"),
         Err(error) => {
