@@ -5,7 +5,8 @@ mod support;
 
 use proptest::prelude::*;
 use support::signer::{Dialect, Signer, Unsigned};
-use tillgate::auth::nws4::{Head, Key, Refusal, Rules, Verifier};
+use tillgate::auth::nws4::{Head, Key, Refusal, Rules, SigningSecret, Verifier};
+use tillgate::auth::secret::Secret;
 use tillgate::model::Timestamp;
 
 const TIME: &str = "2023-05-30T13:17:01.990Z";
@@ -47,7 +48,8 @@ impl Sent {
         let door = Verifier::new(Rules::default(), Timestamp::from_millis(0));
         let claim = door.read(&head, find("authorization").expect("a signed request"))?;
         let claim = claim.expect("of this scheme");
-        door.verify(&claim, &head, Key::Active(secret), &self.body, NOW)
+        let secret = SigningSecret::new(Secret::new(secret.to_owned()));
+        door.verify(&claim, &head, Key::Active(&secret), &self.body, NOW)
     }
 }
 

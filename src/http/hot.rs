@@ -1,5 +1,6 @@
-//! `GET /sessions/{id}` of the caller's own session with a bearer token and
-//! nothing unusual: the request that tills send thousands of times a second.
+//! `GET /sessions/{id}` of the caller's own session with a bearer token, or of
+//! any with a signature, and nothing unusual: the request that tills and
+//! services send thousands of times a second.
 //!
 //! It is answered before any route, without waiting and without a copy of the
 //! request. Whatever is unusual about a request (another method, another path,
@@ -13,7 +14,8 @@ use warp::http::{Method, Uri};
 use warp::reply::Response;
 
 use super::caught::caught_at_once;
-use super::{ApiError, Shared, request, wire};
+use super::{ApiError, Shared, request, signed, wire};
+use crate::auth::nws4;
 use crate::model::SessionId;
 use crate::store::Store;
 
@@ -28,16 +30,20 @@ pub(super) fn answer<S: Store>(
         return None;
     }
     let id = session_id(uri.path())?;
-    let token = request::bearer(headers.get(AUTHORIZATION)?).ok()?;
+    let authorization = headers.get(AUTHORIZATION)?;
     if headers.contains_key(ACCEPT) && !request::takes_json(headers) {
         return None;
     }
     let now = shared.app.now();
-    let own = caught_at_once(|| {
+    let session = caught_at_once(|| {
+        if nws4::is_presented(authorization.as_bytes()) {
+            return signed::session_at_once(&shared.app, method, uri, headers, id);
+        }
+        let token = request::bearer(authorization).ok()?;
         let own = shared.app.own_session_at_once(token, id, now)?;
         Some(own.map_err(ApiError::from))
     });
-    match own.unwrap_or(Some(Err(ApiError::Internal)))? {
+    match session.unwrap_or(Some(Err(ApiError::Internal)))? {
         Ok(session) => {
             let stamp = shared.stamps.stamp(now);
             Some(stamp.session(wire::session(&session), session.version))

@@ -3,12 +3,15 @@
 
 use std::net::IpAddr;
 
-use warp::http::header::{AUTHORIZATION, HOST, HeaderName};
+use warp::http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
+use warp::http::{Method, Uri};
 
 use super::problem::ApiError;
 use super::request::Request;
 use crate::auth::nws4::{self, Head};
-use crate::model::Origin;
+use crate::model::{Origin, Session, SessionId};
 use crate::service::{App, Caller, Reach, SignedRequest};
 use crate::store::Store;
 
@@ -46,20 +49,17 @@ pub(super) async fn caller<S: Store>(
     origin: Origin,
     reach: Reach,
 ) -> Result<Caller, ApiError> {
-    let headers = request.headers.iter();
-    let headers: Vec<(&str, &[u8])> = headers
-        .map(|(name, value)| (name.as_str(), value.as_bytes()))
-        .collect();
     let forwarded = request.headers.get(FORWARDED_HOST);
     let host = forwarded
         .filter(|_| request.believes_host)
         .or_else(|| request.headers.get(HOST));
+    let fields = fields(&request.headers);
     let head = Head {
         method: request.method.as_str(),
         path: &request.path,
         query: request.query.as_deref(),
-        host: host.map(warp::http::HeaderValue::as_bytes),
-        headers: &headers,
+        host: host.map(HeaderValue::as_bytes),
+        headers: &fields,
     };
     let signed = SignedRequest {
         head,
@@ -67,6 +67,45 @@ pub(super) async fn caller<S: Store>(
         body: request.body.held(),
     };
     Ok(app.signed_caller(&signed, origin, reach).await?)
+}
+
+/// The session that a signed request without a body asks for, if the answer
+/// waits for nothing; all else is for [`caller`] to say.
+pub(super) fn session_at_once<S: Store>(
+    app: &App<S>,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    id: SessionId,
+) -> Option<Result<Session, ApiError>> {
+    // Whose word counts for the host is not decided here.
+    let unusual = [FORWARDED_HOST, CONTENT_LENGTH, TRANSFER_ENCODING];
+    if unusual.iter().any(|name| headers.contains_key(name)) {
+        return None;
+    }
+    let fields = fields(headers);
+    let head = Head {
+        method: method.as_str(),
+        path: uri.path(),
+        query: uri.query(),
+        host: headers.get(HOST).map(HeaderValue::as_bytes),
+        headers: &fields,
+    };
+    let signed = SignedRequest {
+        head,
+        authorization: headers.get(AUTHORIZATION)?.as_bytes(),
+        body: &[],
+    };
+    let session = app.signed_session_at_once(&signed, id)?;
+    Some(session.map_err(ApiError::from))
+}
+
+/// The header fields as they are signed.
+fn fields(headers: &HeaderMap) -> Vec<(&str, &[u8])> {
+    let fields = headers.iter();
+    fields
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        .collect()
 }
 
 #[cfg(test)]

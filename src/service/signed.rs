@@ -1,17 +1,26 @@
 //! Who asks, when a request is signed with an API key: from the key to a
 //! caller with rights, in the session that the key holds.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use hashbrown::HashMap;
 use parking_lot::RwLock;
 
 use super::{App, Caller, Reach, ServiceError};
 use crate::auth::api_key;
-use crate::auth::nws4::{Head, Key, Refusal, Rules, Verifier};
-use crate::auth::secret::Secret;
-use crate::model::{ApiKey, ApiKeyId, Cause, ClientId, Origin, SessionId, Timestamp};
+use crate::auth::nws4::{Head, Key, Refusal, Rules, SigningSecret, Verifier};
+use crate::model::{ApiKey, ApiKeyId, Cause, ClientId, Origin, Session, SessionId, Timestamp};
 use crate::store::{Checked, Signer, Store, StoreError};
+
+/// What a future comes to if it waits for nothing.
+fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
 
 /// Secrets kept open at once. A shop has a few keys; beyond that each request
 /// opens its own.
@@ -92,6 +101,29 @@ impl<S: Store> App<S> {
         caller.within(reach)
     }
 
+    /// The session of this id, if a signed request that can change nothing asks
+    /// for it and the answer waits for nothing. `None`: nothing was counted, and
+    /// [`App::signed_caller`] has the answer, of refusals too.
+    pub fn signed_session_at_once(
+        &self,
+        request: &SignedRequest<'_>,
+        id: SessionId,
+    ) -> Option<Result<Session, ServiceError>> {
+        let now = self.now();
+        let key = at_once(self.signing_key(request, now))?.ok()?;
+        let checked = at_once(self.store.check_signed(&Signer { key }, now))?.ok()?;
+        let caller = Caller {
+            session: checked.session,
+            before: checked.before,
+            principal: checked.principal?,
+            origin: Origin::default(),
+        };
+        match caller.within(Reach::Everything) {
+            Ok(caller) => at_once(self.find_session(&caller, id)),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
     /// The key that the request was signed with, as it is stored.
     async fn signing_key(
         &self,
@@ -113,7 +145,7 @@ impl<S: Store> App<S> {
         let as_key = match &secret {
             None => Key::Unknown,
             Some(None) => Key::Inactive,
-            Some(Some(secret)) => Key::Active(secret.expose()),
+            Some(Some(secret)) => Key::Active(secret),
         };
         verifier.verify(&claim, head, as_key, body, now)?;
         key.cloned().ok_or(Refusal::UnknownKey)
@@ -142,12 +174,12 @@ impl<S: Store> App<S> {
         Err(StoreError::Busy)
     }
 
-    fn secret_of(&self, key: &ApiKey) -> Option<Arc<Secret>> {
+    fn secret_of(&self, key: &ApiKey) -> Option<Arc<SigningSecret>> {
         if let Some(secret) = self.signed.secrets.of(key) {
             return Some(secret);
         }
         match api_key::unseal(&self.installation_key, key.id, &key.sealed_secret) {
-            Ok(secret) => Some(self.signed.secrets.keep(key, secret)),
+            Ok(secret) => Some(self.signed.secrets.keep(key, SigningSecret::new(secret))),
             Err(error) => {
                 let key_id = key.id;
                 tracing::error!(
@@ -161,20 +193,20 @@ impl<S: Store> App<S> {
 
 /// A secret, and the sealed bytes that it was opened from: a key that was given
 /// another secret is not found by the old one.
-type Opened = (Arc<[u8]>, Arc<Secret>);
+type Opened = (Arc<[u8]>, Arc<SigningSecret>);
 
 /// Secrets that were opened before. Bounded; wiped when dropped.
 #[derive(Debug, Default)]
 struct Secrets(RwLock<HashMap<ApiKeyId, Opened, foldhash::fast::RandomState>>);
 
 impl Secrets {
-    fn of(&self, key: &ApiKey) -> Option<Arc<Secret>> {
+    fn of(&self, key: &ApiKey) -> Option<Arc<SigningSecret>> {
         let secrets = self.0.read();
         let (sealed, secret) = secrets.get(&key.id)?;
         (*sealed == key.sealed_secret).then(|| Arc::clone(secret))
     }
 
-    fn keep(&self, key: &ApiKey, secret: Secret) -> Arc<Secret> {
+    fn keep(&self, key: &ApiKey, secret: SigningSecret) -> Arc<SigningSecret> {
         let secret = Arc::new(secret);
         let mut secrets = self.0.write();
         if secrets.len() >= SECRETS_MAX && !secrets.contains_key(&key.id) {
@@ -189,7 +221,12 @@ impl Secrets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::secret::Secret;
     use crate::model::{DeviceName, UserName, Version};
+
+    fn secret() -> SigningSecret {
+        SigningSecret::new(Secret::new(String::new()))
+    }
 
     fn key(sealed_secret: &[u8]) -> ApiKey {
         ApiKey {
@@ -211,12 +248,16 @@ mod tests {
     fn an_opened_secret_is_not_that_of_a_key_with_another_one() {
         let secrets = Secrets::default();
         let old = key(&[1]);
-        secrets.keep(&old, Secret::new("old".to_owned()));
+        let kept = secrets.keep(&old, secret());
         let rotated = ApiKey {
             sealed_secret: [2].as_slice().into(),
             ..old.clone()
         };
-        assert_eq!(secrets.of(&old).map(|secret| secret.len()), Some(3));
+        assert!(
+            secrets
+                .of(&old)
+                .is_some_and(|known| Arc::ptr_eq(&known, &kept))
+        );
         assert!(secrets.of(&rotated).is_none());
     }
 
@@ -224,7 +265,7 @@ mod tests {
     fn the_memory_of_opened_secrets_is_bounded() {
         let secrets = Secrets::default();
         for _ in 0..SECRETS_MAX + 10 {
-            secrets.keep(&key(&[1]), Secret::new(String::new()));
+            secrets.keep(&key(&[1]), secret());
         }
         assert!(secrets.0.read().len() <= SECRETS_MAX);
     }

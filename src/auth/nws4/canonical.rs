@@ -18,7 +18,7 @@ pub(super) enum PathRule {
 
 /// A request as it is signed, its path aside.
 pub(super) struct Canonical<'a> {
-    method: String,
+    method: &'a str,
     path: &'a str,
     /// Everything behind the path, with the line end before it.
     rest: Vec<u8>,
@@ -27,8 +27,9 @@ pub(super) struct Canonical<'a> {
 impl<'a> Canonical<'a> {
     /// # Errors
     /// [`Refusal::HeaderMissing`].
-    pub(super) fn of(head: &Head<'a>, names: &Names, body_hash: &str) -> Result<Self, Refusal> {
-        let mut rest = vec![b'\n'];
+    pub(super) fn of(head: &Head<'a>, names: &Names, body_hash: &[u8]) -> Result<Self, Refusal> {
+        let mut rest = Vec::with_capacity(512);
+        rest.push(b'\n');
         write_query(&mut rest, head.query.unwrap_or_default());
         rest.push(b'\n');
         for name in names.iter() {
@@ -38,11 +39,16 @@ impl<'a> Canonical<'a> {
             write_value(&mut rest, &value);
             rest.push(b'\n');
         }
-        rest.extend_from_slice(names.by_upper_case().join(";").as_bytes());
+        for (place, name) in names.by_upper_case().into_iter().enumerate() {
+            if place > 0 {
+                rest.push(b';');
+            }
+            rest.extend_from_slice(name.as_bytes());
+        }
         rest.push(b'\n');
-        rest.extend_from_slice(body_hash.as_bytes());
+        rest.extend_from_slice(body_hash);
         Ok(Self {
-            method: head.method.to_ascii_uppercase(),
+            method: head.method,
             path: head.path,
             rest,
         })
@@ -51,7 +57,7 @@ impl<'a> Canonical<'a> {
     /// The whole text.
     pub(super) fn text(&self, rule: PathRule) -> Vec<u8> {
         let mut text = Vec::with_capacity(64 + self.path.len() * 2 + self.rest.len());
-        text.extend_from_slice(self.method.as_bytes());
+        text.extend(self.method.bytes().map(|byte| byte.to_ascii_uppercase()));
         text.push(b'\n');
         write_path(&mut text, self.path, rule);
         text.extend_from_slice(&self.rest);

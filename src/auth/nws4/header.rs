@@ -132,12 +132,13 @@ impl Names {
     /// so `_` stands behind the letters here and before them in the block.
     pub(super) fn by_upper_case(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.iter().collect();
-        names.sort_by(|a, b| {
-            let upper = |name: &str| name.to_ascii_uppercase();
-            upper(a).cmp(&upper(b))
-        });
+        names.sort_by(|a, b| upper_case(a).cmp(upper_case(b)));
         names
     }
+}
+
+fn upper_case(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().map(|byte| byte.to_ascii_uppercase())
 }
 
 /// A time as it is signed: always three digits of a fraction.

@@ -9,12 +9,14 @@
 //! `header` reads the credentials, `canonical` spells a request as it is signed,
 //! `signature` makes signatures, `replay` remembers the ones that were used.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use self::canonical::Canonical;
 pub use self::header::Claim;
 use self::header::Presented;
 use self::replay::ReplayGuard;
+pub use self::signature::SigningSecret;
 use crate::model::Timestamp;
 
 mod canonical;
@@ -62,21 +64,22 @@ pub struct Head<'a> {
     pub headers: &'a [(&'a str, &'a [u8])],
 }
 
-impl Head<'_> {
+impl<'a> Head<'a> {
     /// The value of a header (lower-case name) as it is signed: repeated fields
     /// joined by a comma. `None` when it was not sent.
-    fn value(&self, name: &str) -> Option<Vec<u8>> {
+    fn value(&self, name: &str) -> Option<Cow<'a, [u8]>> {
         if name == "host" {
-            return self.host.map(<[u8]>::to_vec);
+            return self.host.map(Cow::Borrowed);
         }
         let mut fields = self
             .headers
             .iter()
             .filter(|(sent, _)| sent.eq_ignore_ascii_case(name));
-        let mut value = fields.next()?.1.to_vec();
+        let mut value = Cow::Borrowed(fields.next()?.1);
         for (_, more) in fields {
-            value.push(b',');
-            value.extend_from_slice(more);
+            let joined = value.to_mut();
+            joined.push(b',');
+            joined.extend_from_slice(more);
         }
         Some(value)
     }
@@ -90,8 +93,8 @@ impl Head<'_> {
 /// What is known about the key that a claim names.
 #[derive(Clone, Copy)]
 pub enum Key<'a> {
-    /// In use, with its secret: text that is never decoded.
-    Active(&'a str),
+    /// In use, with its secret.
+    Active(&'a SigningSecret),
     /// It exists and may not be used.
     Inactive,
     /// There is no such key.
@@ -321,19 +324,19 @@ impl Verifier {
         &self,
         claim: &Claim,
         head: &Head<'_>,
-        body_hash: &str,
+        body_hash: &[u8],
     ) -> Result<(), Refusal> {
         if self.rules.strict {
             if !claim.names.contains("host") {
                 return Err(Refusal::HostUnsigned);
             }
             let date = head.value("x-nd-date");
-            if date.is_some_and(|date| date != claim.time_text.as_bytes()) {
+            if date.is_some_and(|date| *date != *claim.time_text.as_bytes()) {
                 return Err(Refusal::DateDiffers);
             }
         }
         let said = head.value("x-nd-content-sha256");
-        if said.is_some_and(|said| said != body_hash.as_bytes()) {
+        if said.is_some_and(|said| *said != *body_hash) {
             return Err(Refusal::BodyDiffers);
         }
         Ok(())
