@@ -9,6 +9,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 use tokio::sync::watch;
 
+use super::codec::{CodecError, Names, decode_ended, encode_ended};
 use super::history::{Filed, History, Snapshot};
 use crate::model::{EndReason, EndedSession, SessionId, Timestamp};
 use crate::ndata::{EndedMember, Query, Selected};
@@ -19,6 +20,18 @@ impl Filed for EndedSession {
 
     fn key(&self) -> Self::Key {
         (self.ended_at, self.session.id)
+    }
+
+    fn packed(&self) -> Vec<u8> {
+        encode_ended(self)
+    }
+
+    fn unpacked(
+        (ended_at, id): Self::Key,
+        bytes: &[u8],
+        names: &mut Names,
+    ) -> Result<Self, CodecError> {
+        decode_ended(ended_at, id, bytes, names)
     }
 }
 
@@ -179,7 +192,7 @@ impl Archive {
     ) -> Vec<(Timestamp, SessionId)> {
         let all = self.ended.snapshot();
         let beyond = beyond_retention(&all, rules, now);
-        let unneeded = |ended: &&Arc<EndedSession>| ended.session.token_until() <= now;
+        let unneeded = |ended: &Arc<EndedSession>| ended.session.token_until() <= now;
         let surplus = all.iter().take(beyond).filter(unneeded).take(max);
         surplus.map(|ended| ended.key()).collect()
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::codec::{CodecError, Names, decode_audit, encode_audit};
 use super::disk::Batch;
 use super::history::{Filed, History};
 use crate::model::{AuditEntry, Repeats, Timestamp};
@@ -17,6 +18,18 @@ impl Filed for AuditEntry {
 
     fn key(&self) -> u64 {
         self.number
+    }
+
+    fn packed(&self) -> Vec<u8> {
+        encode_audit(self)
+    }
+
+    fn unpacked(number: u64, bytes: &[u8], names: &mut Names) -> Result<Self, CodecError> {
+        decode_audit(number, bytes, names)
+    }
+
+    fn is_minor(&self) -> bool {
+        self.action.is_merged()
     }
 }
 
@@ -107,16 +120,14 @@ impl Audit {
         let too_many = all.len().saturating_sub(rules.audit_max).max(too_old) - too_old;
         let mut surplus: Vec<u64> = all.iter().take(too_old).map(|entry| entry.number).collect();
         if too_many > 0 {
-            let left = || all.iter().skip(too_old);
-            let failures = || left().filter(|entry| entry.action.is_merged());
-            let excess = failures()
-                .count()
-                .saturating_sub(rules.audit_max / 2)
-                .min(too_many);
-            surplus.extend(failures().take(excess).map(|entry| entry.number));
+            let left = all.without_first(too_old);
+            let failures = left.count_minor();
+            let excess = failures.saturating_sub(rules.audit_max / 2).min(too_many);
+            surplus.extend(left.iter_minor().take(excess).map(|entry| entry.number));
             let gone: std::collections::HashSet<u64> = surplus.iter().copied().collect();
-            let oldest = left().filter(|entry| !gone.contains(&entry.number));
-            surplus.extend(oldest.take(too_many - excess).map(|entry| entry.number));
+            let numbers = left.iter().map(|entry| entry.number);
+            let oldest = numbers.filter(|number| !gone.contains(number));
+            surplus.extend(oldest.take(too_many - excess));
         }
         surplus.truncate(max);
         surplus

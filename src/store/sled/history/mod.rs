@@ -3,39 +3,61 @@
 //! never go to the disk and see one instant; the disk has every record first.
 //!
 //! A list is a row of sorted chunks. A reader copies the chunk list, which
-//! costs one reference count for each, and then reads without a lock.
+//! costs one reference count for each, and then reads without a lock. All but
+//! the newest are packed (`chunk`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
 
-use crate::ndata::{self, Direction, Member, Query, Row, Selected, Test};
+use self::chunk::Chunk;
+pub use self::snapshot::Snapshot;
+use super::codec::{CodecError, Names};
+use crate::ndata::{Member, Query, Row, Selected};
 use crate::store::StoreError;
+
+mod chunk;
+mod snapshot;
 
 /// Records in one chunk at most.
 const CHUNK_RECORDS_MAX: usize = 256;
+/// Chunks at the end of a list that are not packed, since records still come
+/// in there, or are counted up.
+const OPEN_CHUNKS: usize = 2;
 /// Queries at work on one list at most; more are refused as busy.
 const READERS_MAX: usize = 2;
 
 /// A record that has its place in a list.
-pub trait Filed {
+pub trait Filed: Sized {
     /// What the list is sorted by; no two records share one.
-    type Key: Ord + Copy;
+    type Key: Ord + Copy + std::fmt::Debug;
 
     /// The record's own.
     fn key(&self) -> Self::Key;
+
+    /// All else of the record as bytes.
+    fn packed(&self) -> Vec<u8>;
+
+    /// The record whose key and bytes these are.
+    ///
+    /// # Errors
+    /// [`CodecError`] for bytes that no record was packed into.
+    fn unpacked(key: Self::Key, bytes: &[u8], names: &mut Names) -> Result<Self, CodecError>;
+
+    /// Whether the record may go before older ones that are not minor.
+    fn is_minor(&self) -> bool {
+        false
+    }
 }
 
-type Chunk<R> = Arc<Vec<Arc<R>>>;
-
 /// A list that grows and is read at the same time.
-pub struct History<R> {
+pub struct History<R: Filed> {
     chunks: RwLock<Vec<Chunk<R>>>,
     readers: AtomicUsize,
 }
 
-impl<R> Default for History<R> {
+impl<R: Filed> Default for History<R> {
     fn default() -> Self {
         Self {
             chunks: RwLock::default(),
@@ -44,7 +66,7 @@ impl<R> Default for History<R> {
     }
 }
 
-impl<R> std::fmt::Debug for History<R> {
+impl<R: Filed> std::fmt::Debug for History<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let chunks = self.chunks.read().len();
         f.debug_struct("History")
@@ -56,29 +78,31 @@ impl<R> std::fmt::Debug for History<R> {
 impl<R: Filed> History<R> {
     /// Puts a record in its place; one with the same key stays as it is.
     pub fn insert(&self, record: Arc<R>) {
+        Self::insert_in(&mut self.chunks.write(), record);
+    }
+
+    fn insert_in(chunks: &mut Vec<Chunk<R>>, record: Arc<R>) {
         let key = record.key();
-        let mut chunks = self.chunks.write();
-        let behind = chunks.partition_point(|chunk| chunk[0].key() <= key);
-        let Some(at) = behind.checked_sub(1) else {
-            chunks.insert(0, Arc::new(vec![record]));
+        let Some(at) = chunk_of(chunks, key) else {
+            chunks.insert(0, Chunk::open(vec![record]));
             return;
         };
         let is_last = at + 1 == chunks.len();
-        let chunk = &mut chunks[at];
-        let place = chunk.partition_point(|other| other.key() < key);
-        if chunk.get(place).is_some_and(|other| other.key() == key) {
+        let Err(place) = chunks[at].find(key) else {
             return;
-        }
-        if is_last && place == chunk.len() && place >= CHUNK_RECORDS_MAX {
+        };
+        if is_last && place == chunks[at].len() && place >= CHUNK_RECORDS_MAX {
             // What only ever grows fills its chunks to the brim.
-            chunks.push(Arc::new(vec![record]));
+            chunks.push(Chunk::open(vec![record]));
+            let packed = chunks.len().saturating_sub(OPEN_CHUNKS);
+            chunks[..packed].iter_mut().for_each(Chunk::pack);
             return;
         }
-        let records = Arc::make_mut(chunk);
+        let records = chunks[at].change();
         records.insert(place, record);
         if records.len() > CHUNK_RECORDS_MAX {
             let upper = records.split_off(CHUNK_RECORDS_MAX / 2);
-            chunks.insert(at + 1, Arc::new(upper));
+            chunks.insert(at + 1, Chunk::open(upper));
         }
     }
 
@@ -86,38 +110,28 @@ impl<R: Filed> History<R> {
     pub fn put(&self, record: Arc<R>) {
         let key = record.key();
         let mut chunks = self.chunks.write();
-        let behind = chunks.partition_point(|chunk| chunk[0].key() <= key);
-        if let Some(at) = behind.checked_sub(1) {
-            let place = chunks[at].partition_point(|other| other.key() < key);
-            if chunks[at]
-                .get(place)
-                .is_some_and(|other| other.key() == key)
-            {
-                Arc::make_mut(&mut chunks[at])[place] = record;
-                return;
-            }
+        let found = chunk_of(&chunks, key).map(|at| (at, chunks[at].find(key)));
+        match found {
+            Some((at, Ok(place))) => chunks[at].change()[place] = record,
+            _ => Self::insert_in(&mut chunks, record),
         }
-        drop(chunks);
-        self.insert(record);
     }
 
     /// Whether a record is there.
     pub fn contains(&self, key: R::Key) -> bool {
         let chunks = self.chunks.read();
-        let behind = chunks.partition_point(|chunk| chunk[0].key() <= key);
-        let chunk = behind.checked_sub(1).map(|at| &chunks[at]);
-        chunk.is_some_and(|chunk| chunk.binary_search_by_key(&key, |row| row.key()).is_ok())
+        chunk_of(&chunks, key).is_some_and(|at| chunks[at].find(key).is_ok())
     }
 
     /// Takes a record out, if it is there.
     pub fn remove(&self, key: R::Key) {
         let mut chunks = self.chunks.write();
-        let behind = chunks.partition_point(|chunk| chunk[0].key() <= key);
-        let Some(at) = behind.checked_sub(1) else {
+        let found = chunk_of(&chunks, key).map(|at| (at, chunks[at].find(key)));
+        let Some((at, Ok(place))) = found else {
             return;
         };
-        let records = Arc::make_mut(&mut chunks[at]);
-        records.retain(|record| record.key() != key);
+        let records = chunks[at].change();
+        records.remove(place);
         if records.is_empty() {
             chunks.remove(at);
         }
@@ -148,6 +162,12 @@ impl<R: Filed> History<R> {
     }
 }
 
+/// The chunk in which a key is, if it is there.
+fn chunk_of<R: Filed>(chunks: &[Chunk<R>], key: R::Key) -> Option<usize> {
+    let behind = chunks.partition_point(|chunk| chunk.first().key() <= key);
+    behind.checked_sub(1)
+}
+
 /// A place among the readers, given back when dropped.
 struct Reading<'a>(&'a AtomicUsize);
 
@@ -167,184 +187,6 @@ impl Drop for Reading<'_> {
     }
 }
 
-/// A list as it was at one instant.
-pub struct Snapshot<R>(Vec<Chunk<R>>);
-
-impl<R> Snapshot<R> {
-    /// How many records it holds.
-    pub fn len(&self) -> usize {
-        self.0.iter().map(|chunk| chunk.len()).sum()
-    }
-
-    /// All records, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<R>> {
-        self.0.iter().flat_map(|chunk| chunk.iter())
-    }
-
-    /// The list without so many of its oldest records.
-    pub fn without_first(&self, mut count: usize) -> Self {
-        let mut chunks = self.0.as_slice();
-        while let Some((first, rest)) = chunks.split_first() {
-            if count < first.len() {
-                break;
-            }
-            count -= first.len();
-            chunks = rest;
-        }
-        let mut chunks = chunks.to_vec();
-        if let Some(first) = chunks.first_mut().filter(|_| count > 0) {
-            *first = Arc::new(first[count..].to_vec());
-        }
-        Self(chunks)
-    }
-
-    /// How many records stand before the first that is not `before`: true for
-    /// some at the front, false for all behind them.
-    pub fn rank(&self, before: impl Fn(&R) -> bool) -> usize {
-        let chunk = self.0.partition_point(|chunk| before(&chunk[0]));
-        let Some(at) = chunk.checked_sub(1) else {
-            return 0;
-        };
-        let earlier: usize = self.0[..at].iter().map(|chunk| chunk.len()).sum();
-        earlier + self.0[at].partition_point(|record| before(record))
-    }
-
-    fn get(&self, mut rank: usize) -> Option<&Arc<R>> {
-        for chunk in &self.0 {
-            if let Some(record) = chunk.get(rank) {
-                return Some(record);
-            }
-            rank -= chunk.len();
-        }
-        None
-    }
-
-    /// Answers a query. `natural` is the member whose values ascend along the
-    /// list: a query that is sorted and filtered by nothing else costs as much
-    /// as its page, any other looks at every record within the bounds.
-    fn page<M: Member>(&self, query: &Query<M>, natural: M) -> Selected<Arc<R>>
-    where
-        R: Row<M>,
-    {
-        let order = query.order();
-        let (low, high, is_whole) = self.bounds(query, natural);
-        if is_whole && order.first().is_some_and(|(member, _)| *member == natural) {
-            return self.walk(query, &order, low, high);
-        }
-        let candidates = self.iter().skip(low).take(high.saturating_sub(low));
-        ndata::select(query, candidates.cloned())
-    }
-
-    /// The ranks between which everything lies that can match, and whether
-    /// nothing else has to be looked at.
-    fn bounds<M: Member>(&self, query: &Query<M>, natural: M) -> (usize, usize, bool)
-    where
-        R: Row<M>,
-    {
-        let (mut low, mut high, mut is_whole) = (0, self.len(), true);
-        for filter in &query.filters {
-            let from = |test: &Test| self.rank(|row| !test.passes(&row.value(natural)));
-            let to = |test: &Test| self.rank(|row| test.passes(&row.value(natural)));
-            match &filter.test {
-                _ if filter.member != natural => is_whole = false,
-                test @ (Test::Gt(_) | Test::Gte(_)) => low = low.max(from(test)),
-                test @ (Test::Lt(_) | Test::Lte(_)) => high = high.min(to(test)),
-                Test::Eq(literal) => {
-                    low = low.max(from(&Test::Gte(literal.clone())));
-                    high = high.min(to(&Test::Lte(literal.clone())));
-                }
-                _ => is_whole = false,
-            }
-        }
-        (low, high, is_whole)
-    }
-
-    /// Walks the list in the query's direction, one group of equal natural
-    /// values after the other, until the page is full.
-    fn walk<M: Member>(
-        &self,
-        query: &Query<M>,
-        order: &[(M, Direction)],
-        low: usize,
-        high: usize,
-    ) -> Selected<Arc<R>>
-    where
-        R: Row<M>,
-    {
-        let total = high.saturating_sub(low);
-        let (natural, direction) = order[0];
-        let (mut low, mut high) = (low, high.max(low));
-        if let Some(place) = query.after.as_ref().and_then(|after| after.0.first()) {
-            match direction {
-                Direction::Ascending => low = low.max(self.rank(|row| row.value(natural) < *place)),
-                Direction::Descending => {
-                    high = high.min(self.rank(|row| row.value(natural) <= *place));
-                }
-            }
-        }
-        let mut skip = usize::try_from(query.skip).unwrap_or(usize::MAX);
-        let wanted = query.take.saturating_add(1);
-        let mut rows: Vec<Arc<R>> = Vec::new();
-        while low < high && rows.len() < wanted {
-            let (from, to) = self.group(natural, direction, low, high);
-            match direction {
-                Direction::Ascending => low = to,
-                Direction::Descending => high = from,
-            }
-            if query.after.is_none() && skip >= to - from {
-                skip -= to - from;
-                continue;
-            }
-            let mut group: Vec<_> = self.iter().skip(from).take(to - from).cloned().collect();
-            if let Some(after) = &query.after {
-                group.retain(|row| Query::is_after(order, &**row, after));
-            }
-            group.sort_by(|a, b| Query::compare(order, &**a, &**b));
-            rows.extend(group.into_iter().skip(std::mem::take(&mut skip)));
-        }
-        let more = rows.len() > query.take;
-        rows.truncate(query.take);
-        let count = rows.len();
-        Selected {
-            items: if query.count_only { Vec::new() } else { rows },
-            count,
-            total: u64::try_from(total).unwrap_or(u64::MAX),
-            more,
-        }
-    }
-
-    /// The ranks of the next records that share a natural value.
-    fn group<M: Member>(
-        &self,
-        natural: M,
-        direction: Direction,
-        low: usize,
-        high: usize,
-    ) -> (usize, usize)
-    where
-        R: Row<M>,
-    {
-        let edge = match direction {
-            Direction::Ascending => low,
-            Direction::Descending => high - 1,
-        };
-        let Some(row) = self.get(edge) else {
-            return (low, high);
-        };
-        let value = row.value(natural);
-        match direction {
-            Direction::Ascending => {
-                let to = self.rank(|other| other.value(natural) <= value);
-                (low, to.clamp(low + 1, high))
-            }
-            Direction::Descending => {
-                let from = self.rank(|other| other.value(natural) < value);
-                (from.clamp(low, high - 1), high)
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -352,7 +194,7 @@ mod tests {
     use super::*;
     use crate::model::{AuthenticationType, DeviceName, Env, Identity, UserName};
     use crate::model::{Author, EndReason, EndedSession, Session, SessionId, Timestamp, Version};
-    use crate::ndata::{EndedMember, Limits, next_cursor, parse};
+    use crate::ndata::{self, EndedMember, Limits, next_cursor, parse};
 
     fn ended(number: u64, at: i64, user: &str) -> Arc<EndedSession> {
         let time = Timestamp::from_millis;
@@ -410,8 +252,8 @@ mod tests {
                 ended(number, *at, if at % 3 == 0 { "a" } else { "b" })
             }).collect();
             for row in &rows {
-            history.insert(Arc::clone(row));
-        }
+                history.insert(Arc::clone(row));
+            }
             for place in gone {
                 if let Some(row) = rows.get(place) {
                     history.remove(row.key());
@@ -452,10 +294,41 @@ mod tests {
         }
         for count in [0, 1, 255, 256, 257, 699, 700, 900] {
             let shown = history.snapshot().without_first(count);
-            let left: Vec<_> = shown.iter().cloned().collect();
+            let left: Vec<_> = shown.iter().collect();
             assert_eq!(left, rows[count.min(700)..], "{count}");
             assert_eq!(shown.len(), left.len());
         }
+    }
+
+    #[test]
+    fn all_but_the_newest_records_are_packed_and_read_as_they_were_put() {
+        let history = History::default();
+        let rows: Vec<_> = (0..2_000)
+            .map(|n| ended(n, i64::try_from(n).unwrap_or(0), "a"))
+            .collect();
+        for row in &rows {
+            history.insert(Arc::clone(row));
+        }
+        let open = |history: &History<EndedSession>| {
+            let chunks = history.chunks.read();
+            let open = chunks
+                .iter()
+                .filter(|chunk| matches!(chunk, Chunk::Open(_)));
+            (open.count(), chunks.len())
+        };
+        assert_eq!(open(&history), (OPEN_CHUNKS, 8));
+        assert!(history.snapshot().iter().eq(rows.iter().cloned()));
+
+        // One is taken out and one put over another, deep inside.
+        let changed = Arc::new(EndedSession {
+            reason: EndReason::LoggedOut,
+            ..EndedSession::clone(&rows[300])
+        });
+        history.remove(rows[10].key());
+        history.put(Arc::clone(&changed));
+        assert!(!history.contains(rows[10].key()) && history.contains(changed.key()));
+        assert_eq!(history.snapshot().get(299), Some(changed));
+        assert_eq!(history.snapshot().len(), 1_999);
     }
 
     #[test]
