@@ -205,7 +205,7 @@ fn text_files(folder: &Path) -> Vec<PathBuf> {
             entry.path(),
             entry.file_name().to_string_lossy().into_owned(),
         );
-        if ["target", ".git", "db", "Cargo.lock"].contains(&name.as_str()) {
+        if ["target", ".git", "db", "Cargo.lock", "node_modules"].contains(&name.as_str()) {
             continue;
         }
         if path.is_dir() {

@@ -26,11 +26,12 @@ impl Table {
 
     /// Prints it under a title, the machine named.
     pub fn print(&self, title: &str) {
-        println!(
-            "\n**{title}**\n\n{}\n\n{}\n",
-            machine(),
-            self.lines.join("\n")
-        );
+        println!("\n**{title}**\n\n{}\n\n{}\n", machine(), self.text());
+    }
+
+    /// The table alone.
+    pub fn text(&self) -> String {
+        self.lines.join("\n")
     }
 }
 

@@ -53,7 +53,7 @@ fn device_name(n: usize) -> String {
 pub fn store_file() -> String {
     let environments = ["BackOffice", "CashRegister", "PDA", "Tool"];
     let role = json!({"name": "worker", "label": "worker", "description": "",
-        "rights": ["apiKeyCreate", "pos.sale"], "envNames": environments});
+        "rights": ["apiKeyCreate", "sessionCreate", "pos.sale"], "envNames": environments});
     let devices = (0..DEVICES).map(|n| {
         let environment = if n < DEVICES / 2 {
             "BackOffice"

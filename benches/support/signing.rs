@@ -41,10 +41,15 @@ impl Signer {
 
     /// The header lines that sign a `GET` of a path, joined by `|`.
     pub fn lines(&self, host: &str, path: &str) -> String {
+        self.lines_of("GET", host, path, "")
+    }
+
+    /// The header lines that sign a request, joined by `|`.
+    pub fn lines_of(&self, method: &str, host: &str, path: &str, body: &str) -> String {
         let time = now().to_rfc3339_opts(SecondsFormat::Millis, true);
-        let hash = sha256("");
+        let hash = sha256(body);
         let canonical = format!(
-            "GET\n{path}\n\nhost:{host}\nx-nd-content-sha256:{hash}\nx-nd-date:{time}\n{NAMES}\n{hash}"
+            "{method}\n{path}\n\nhost:{host}\nx-nd-content-sha256:{hash}\nx-nd-date:{time}\n{NAMES}\n{hash}"
         );
         let id = &self.id;
         let to_sign = format!("NWS4-HMAC-SHA256\n{time}\n{id}\n{}", sha256(&canonical));
