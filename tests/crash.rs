@@ -64,6 +64,8 @@ mod rounds;
 mod site;
 #[path = "crash/soak.rs"]
 mod soak;
+#[path = "crash/strace.rs"]
+mod strace;
 mod support;
 #[path = "crash/tally.rs"]
 mod tally;

@@ -14,6 +14,7 @@ use super::client::Client;
 use super::closed;
 use super::io_script::Script;
 use super::process::Process;
+use super::strace;
 use super::support::{self, Place};
 
 /// Calls that reach the disk.
@@ -55,7 +56,7 @@ struct Counts {
 /// whether every promise held.
 pub(crate) fn run(step: u32) -> bool {
     let started = Instant::now();
-    if let Err(why) = can_trace() {
+    if let Err(why) = strace::can_trace() {
         println!("SKIPPED io: {why}");
         return true;
     }
@@ -81,18 +82,6 @@ pub(crate) fn run(step: u32) -> bool {
     );
     println!("          up to N: {}", bounds.join(", "));
     counts.broken == 0
-}
-
-fn can_trace() -> Result<(), String> {
-    let traced = Command::new("strace")
-        .args(["-qq", "-o", "/dev/null", "true"])
-        .stderr(Stdio::null())
-        .status();
-    match traced {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err("strace may not trace here".to_owned()),
-        Err(_) => Err("strace is not installed (Debian: strace)".to_owned()),
-    }
 }
 
 /// Answers the N at which nothing failed any more.
@@ -241,16 +230,8 @@ impl Traced {
         for path in paths(data_dir) {
             command.arg("-P").arg(path);
         }
-        command
-            .args(["setpriv", "--pdeathsig", "KILL"])
-            .arg(server.get_program())
-            .args(server.get_args());
-        for (name, value) in server.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
+        command.args(["setpriv", "--pdeathsig", "KILL"]);
+        strace::let_run(&mut command, &server);
         debug_assert!(fault.starts_with(call));
         Self {
             process: Process::spawn(command),

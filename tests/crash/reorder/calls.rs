@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::strace;
+
 /// Longest text that strace shows whole: no write is longer.
 const TEXT_BYTES_MAX: &str = "16777216";
 /// What changes files, or says that changes are on the disk. `sync_file_range`
@@ -41,29 +43,8 @@ pub(crate) fn watched(command: &Command, traces: &Path) -> Command {
     watched.args(["-D", "-ff", "--seccomp-bpf", "-ttt", "-T", "-y", "-xx"]);
     watched.args(["-s", TEXT_BYTES_MAX, "-e", CALLS, "-o"]);
     watched.arg(traces.join("trace"));
-    watched.arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => watched.env(name, value),
-            None => watched.env_remove(name),
-        };
-    }
-    if let Some(folder) = command.get_current_dir() {
-        watched.current_dir(folder);
-    }
+    strace::let_run(&mut watched, command);
     watched
-}
-
-/// Whether strace can watch a process here; why not.
-pub(crate) fn can_watch() -> Result<(), String> {
-    let output = Command::new("strace")
-        .args(["-D", "-f", "-o", "/dev/null", "true"])
-        .output();
-    match output {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-        Err(error) => Err(format!("strace: {error}")),
-    }
 }
 
 /// Reads what strace has written, in the order of the instants. `None` as long

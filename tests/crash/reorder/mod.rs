@@ -29,6 +29,7 @@ use super::process::Process;
 use super::promise::{Promise, Violation};
 use super::rounds::keep;
 use super::site::{Site, shop_file};
+use super::strace;
 use super::tally::Tally;
 use super::verdict;
 use rand::seq::IndexedRandom;
@@ -47,8 +48,8 @@ const COMMAND_MAX: Duration = Duration::from_secs(30);
 /// Draws and judges that many images; answers whether the promises held, and
 /// whether those of a server that does not sync were seen broken.
 pub(crate) fn run(images: u32) -> bool {
-    if let Err(why) = calls::can_watch() {
-        println!("SKIPPED reorder: strace can not watch a process here: {why}");
+    if let Err(why) = strace::can_trace() {
+        println!("SKIPPED reorder: {why}");
         return true;
     }
     let held = judge(images, &mut Tally::new("reorder", false), true);
