@@ -344,3 +344,22 @@ fn an_older_database_put_back_is_found() {
     assert!(closed.is_repaired("db").contains("was once written"));
     closed.serves(false);
 }
+
+#[test]
+fn a_directory_made_from_a_backup_is_sound() {
+    let closed = Closed::make();
+    good(&closed.place, &["backup", "shop.backup"]);
+    let restored = Place::empty();
+    let backup = closed.place.path().join("shop.backup");
+    // The key file comes along by hand.
+    let key = restored.path().join("db.key");
+    std::fs::copy(closed.place.path().join("db.key"), key).expect("copied");
+    good(&restored, &["restore", backup.to_str().expect("UTF-8")]);
+
+    assert!(good(&restored, &["doctor"]).contains("Nothing is wrong."));
+    let server = restored.serve();
+    assert_eq!(server.get("/api/auth", &closed.ended.token).status, 401);
+    server.log_in("999", "BackOffice");
+    assert_eq!(server.stop().0, Some(0));
+    assert!(good(&restored, &["doctor"]).contains("Nothing is wrong."));
+}

@@ -252,28 +252,41 @@ fn with_sixty_four_files_a_server_serves_several_and_recovers_from_a_flood() {
     assert_eq!(server.stop().0, Some(0));
 }
 
-/// A memory cgroup of the first version; removed when dropped.
-struct Cgroup(PathBuf);
+/// A control group with a limit of memory; removed when dropped.
+struct Cgroup {
+    folder: PathBuf,
+    /// Where the kernel counts whom it has killed.
+    kills: &'static str,
+}
 
 impl Cgroup {
+    /// In the first version of control groups, else in the second.
     fn make(mib: u64) -> Result<Self, String> {
-        let root = Path::new("/sys/fs/cgroup/memory");
-        if !root.join("memory.limit_in_bytes").exists() {
-            return Err("there are no memory cgroups of version 1".to_owned());
-        }
-        let group = root.join(format!("tillgate-{:08x}", std::process::id()));
-        std::fs::create_dir(&group).map_err(|error| error.to_string())?;
-        let group = Self(group);
-        let limit = (mib * 1024 * 1024).to_string();
-        std::fs::write(group.0.join("memory.limit_in_bytes"), limit)
-            .map_err(|error| error.to_string())?;
+        let (first, second) = ("/sys/fs/cgroup/memory", "/sys/fs/cgroup");
+        let (root, limit, kills) = if Path::new(first).is_dir() {
+            (first, "memory.limit_in_bytes", "memory.oom_control")
+        } else {
+            (second, "memory.max", "memory.events")
+        };
+        let name = format!("tillgate-{:08x}", std::process::id());
+        let group = Self {
+            folder: Path::new(root).join(name),
+            kills,
+        };
+        std::fs::create_dir(&group.folder).map_err(|error| error.to_string())?;
+        let bytes = (mib * 1024 * 1024).to_string();
+        std::fs::write(group.folder.join(limit), bytes).map_err(|error| error.to_string())?;
         Ok(group)
     }
 
+    fn members(&self) -> PathBuf {
+        self.folder.join("cgroup.procs")
+    }
+
     fn kills(&self) -> u64 {
-        let control = std::fs::read_to_string(self.0.join("memory.oom_control"));
-        let control = control.expect("the group is there");
-        let line = control
+        let counted = std::fs::read_to_string(self.folder.join(self.kills));
+        let counted = counted.expect("the group is there");
+        let line = counted
             .lines()
             .find_map(|line| line.strip_prefix("oom_kill "));
         line.map_or(0, |number| number.parse().expect("a number"))
@@ -282,7 +295,7 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir(&self.0);
+        let _ = std::fs::remove_dir(&self.folder);
     }
 }
 
@@ -306,8 +319,8 @@ fn a_login_flood_in_sixty_four_mebibytes_is_refused_and_not_killed() {
     support::good(&place, &["import", "shop.json"]);
     let serve = place.command(&["serve", "--listen", "127.0.0.1:0"]);
     // As README.md says for a machine with little memory.
-    let tasks = group.0.join("tasks");
-    let first = format!("export {FRUGAL}; echo $$ > {}", tasks.display());
+    let members = group.members();
+    let first = format!("export {FRUGAL}; echo $$ > {}", members.display());
     let server = through_shell(&serve, &first);
     let owner = server.log_in("999", "BackOffice");
     let seconds = Duration::from_secs(number("TILLGATE_FLOOD_SECONDS", 5));

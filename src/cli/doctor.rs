@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::args::DoctorArgs;
 use super::exit::{Exit, Failure};
+use super::show::Progress;
 use super::{FORMAT, compose, control, load, must_exist, runtime, start_logs};
 use crate::auth::installation::{InstallationKey, KeyFileError};
 use crate::auth::token::KeyRing;
@@ -24,15 +25,17 @@ pub fn run(args: &DoctorArgs) -> Result<(), Failure> {
         let sentence = "a server is running on this data directory; stop it, then run doctor";
         return Err(Failure::new(Exit::Temporary, sentence));
     }
-    let mut report = quietly(|| {
+    let turning = Progress::turn("looking at the data directory");
+    let report = quietly(|| {
         let wall = SystemTimeSource.wall();
         if args.fix {
             doctor::mend(&config.data_dir, wall)
         } else {
             doctor::examine(&config.data_dir, wall)
         }
-    })
-    .map_err(compose::open_failure)?;
+    });
+    turning.end();
+    let mut report = report.map_err(compose::open_failure)?;
     look_at_key(&config.key_file, args.fix, &mut report)?;
     if args.json {
         println!("{:#}", as_json(&config.data_dir, &report));

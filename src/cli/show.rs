@@ -2,6 +2,7 @@
 //! terminal.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
@@ -64,6 +65,9 @@ fn last(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }
 
+/// How often a turning mark turns.
+const TURN_EVERY: Duration = Duration::from_millis(100);
+
 /// A bar on standard error; nothing when that is no terminal.
 pub struct Progress(ProgressBar);
 
@@ -85,6 +89,13 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}") {
             bar.set_style(style);
         }
+        Self(bar)
+    }
+
+    /// Starts a mark that turns, for work whose length nobody knows.
+    pub fn turn(caption: &'static str) -> Self {
+        let bar = ProgressBar::new_spinner().with_message(caption);
+        bar.enable_steady_tick(TURN_EVERY);
         Self(bar)
     }
 
