@@ -18,7 +18,7 @@ use super::tally::Tally;
 use super::verdict;
 
 /// How long an import may go on before the cut.
-const IMPORT_MILLIS: std::ops::Range<u64> = 0..150;
+const IMPORT_MILLIS: std::ops::Range<u64> = 0..400;
 /// Sessions that meet a change of keys, a backup or a restore.
 const SESSIONS: usize = 10;
 /// Sessions that one sweep takes, and how long they live.
