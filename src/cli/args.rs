@@ -102,6 +102,10 @@ pub struct Serve {
     #[cfg(feature = "faults")]
     #[arg(long, hide = true)]
     pub fault_no_sync: bool,
+    /// Be a version with another disk format, so that the upgrade has something to do
+    #[cfg(feature = "faults")]
+    #[arg(long, hide = true)]
+    pub fault_format: Option<u8>,
     #[command(flatten)]
     pub place: Place,
 }

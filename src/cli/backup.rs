@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::Place;
 use super::control::{self, Request};
@@ -13,7 +14,7 @@ use super::{ask, compose, load, runtime, show, start_logs};
 use crate::auth::installation::InstallationKey;
 use crate::clock::{SystemTimeSource, TimeSource};
 use crate::config::Config;
-use crate::store::sled::backup::{self, CheckError, RestoreError, Restored};
+use crate::store::sled::backup::{self, CheckError, KEY_UNKNOWN, RestoreError, Restored};
 use crate::store::{BackupError, BackupInfo};
 use crate::telemetry;
 
@@ -96,6 +97,7 @@ enum Key {
     Fits,
     Other,
     Missing,
+    Unknown,
 }
 
 impl Key {
@@ -103,6 +105,7 @@ impl Key {
         let key = InstallationKey::load(&config.key_file)
             .map_err(|error| Failure::new(Exit::Config, format!("key_file: {error}")))?;
         Ok(match key {
+            _ if info.key_mark == KEY_UNKNOWN => Self::Unknown,
             None => Self::Missing,
             Some(key) if key.mark() == info.key_mark => Self::Fits,
             Some(_) => Self::Other,
@@ -114,6 +117,7 @@ impl Key {
             Self::Fits => "fits",
             Self::Other => "other",
             Self::Missing => "missing",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -122,6 +126,7 @@ impl Key {
             Self::Fits => "is the one that belongs to it",
             Self::Other => "belongs to another installation",
             Self::Missing => "is not there",
+            Self::Unknown => "may be the one that belongs to it; the backup does not say",
         };
         format!("{} {what}", file.display())
     }
@@ -131,7 +136,7 @@ impl Key {
 fn refuse_wrong_key(config: &Config, info: &BackupInfo, without: bool) -> Result<(), Failure> {
     let key = Key::of(config, info)?;
     let keys = info.counts.api_keys;
-    if key == Key::Fits || keys == 0 || without {
+    if matches!(key, Key::Fits | Key::Unknown) || keys == 0 || without {
         return Ok(());
     }
     let sentence = format!(
@@ -147,11 +152,17 @@ fn refuse_wrong_key(config: &Config, info: &BackupInfo, without: bool) -> Result
 fn give_up_on_interrupt(is_over: &Arc<AtomicBool>) -> Result<(), Failure> {
     let is_over = Arc::clone(is_over);
     let runtime = runtime()?;
+    // Before anything is made: from here on the signal ends nothing by itself.
+    let mut interrupts = runtime.block_on(async { interrupts() })?;
     std::thread::spawn(move || {
-        let interrupted = runtime.block_on(tokio::signal::ctrl_c());
-        is_over.store(interrupted.is_ok(), Ordering::Relaxed);
+        let interrupted = runtime.block_on(interrupts.recv());
+        is_over.store(interrupted.is_some(), Ordering::Relaxed);
     });
     Ok(())
+}
+
+fn interrupts() -> Result<Signal, Failure> {
+    signal(SignalKind::interrupt()).map_err(|error| Failure::new(Exit::Io, error))
 }
 
 /// A backup as JSON.
@@ -226,8 +237,9 @@ fn restore_failure(error: RestoreError) -> Failure {
 pub async fn or_interrupted<T>(
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
+    let mut interrupts = interrupts()?;
     tokio::select! {
         done = work => done,
-        _ = tokio::signal::ctrl_c() => Err(backup_failure(BackupError::Cancelled)),
+        _ = interrupts.recv() => Err(backup_failure(BackupError::Cancelled)),
     }
 }

@@ -273,7 +273,7 @@ pub fn open_failure(error: OpenError) -> Failure {
         OpenError::Newer { .. } => Exit::Newer,
         OpenError::Damaged { .. } | OpenError::HalfRestored { .. } => Exit::Data,
         OpenError::NoDirectory { .. } => Exit::Config,
-        OpenError::Io(_) => Exit::Io,
+        OpenError::Io(_) | OpenError::NoBackup { .. } => Exit::Io,
     };
     Failure::new(exit, error)
 }

@@ -28,6 +28,10 @@ const DEMO_STORE: &str = include_str!("../../data/demo/store.json");
 
 /// Runs the server until it is told to stop.
 pub fn run(config: Config, args: &Serve) -> Result<(), Failure> {
+    #[cfg(feature = "faults")]
+    if let Some(format) = args.fault_format {
+        crate::store::sled::pretend(format);
+    }
     refuse_foreign_addresses(config.listen)?;
     let demo = args.demo.then(|| DemoDir::make(&config)).transpose()?;
     let config = demo

@@ -1,7 +1,7 @@
 //! Kills and interrupts in the middle of a backup and of a restore.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use super::support::{Place, good};
@@ -9,7 +9,7 @@ use super::{DAMAGED, arg, back_up, place_with_key_of};
 
 /// How many sessions the store holds: a backup and a restore take long enough
 /// to be hit.
-const SESSIONS: usize = 3_000;
+const SESSIONS: usize = 2_000;
 
 fn busy_shop() -> Place {
     let place = Place::with_shop();
@@ -27,14 +27,18 @@ fn busy_shop() -> Place {
     place
 }
 
-/// Starts a command and signals it after some time.
-fn cut_short(place: &Place, args: &[&str], signal: &str, after: Duration) {
+/// Starts a command and signals it, some time after this file has come up.
+fn cut_short(place: &Place, args: &[&str], signal: &str, file: &Path, after: Duration) {
     let mut command = place.command(args);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let mut child = command
         .stderr(Stdio::null())
         .spawn()
         .expect("the binary runs");
+    let is_over = |child: &mut Child| child.try_wait().expect("it can be asked").is_some();
+    while !file.exists() && !is_over(&mut child) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     std::thread::sleep(after);
     let pid = child.id().to_string();
     let mut kill = std::process::Command::new("kill");
@@ -58,8 +62,9 @@ fn a_killed_backup_leaves_no_file_that_looks_like_one() {
     let place = busy_shop();
     for n in 0..10 {
         let file = place.path().join(format!("{n}.backup"));
-        let after = Duration::from_millis(10 + 15 * n);
-        cut_short(&place, &["backup", arg(&file)], "-KILL", after);
+        let unfinished = place.path().join(format!("{n}.backup.unfinished"));
+        let after = Duration::from_millis(n);
+        cut_short(&place, &["backup", arg(&file)], "-KILL", &unfinished, after);
         if file.exists() {
             good(&place, &["backup", "verify", arg(&file)]);
         } else {
@@ -78,8 +83,9 @@ fn an_interrupted_backup_leaves_nothing_behind() {
     std::fs::create_dir(&folder).expect("made");
     for n in 0..10 {
         let file = folder.join("a.backup");
-        let after = Duration::from_millis(10 + 10 * n);
-        cut_short(&place, &["backup", arg(&file)], "-INT", after);
+        let unfinished = folder.join("a.backup.unfinished");
+        let after = Duration::from_millis(n);
+        cut_short(&place, &["backup", arg(&file)], "-INT", &unfinished, after);
         // One that was made, or none; never a part. The server may still be at it.
         super::support::eventually("the rest is taken away", || {
             names(&folder).iter().all(|name| name == "a.backup")
@@ -99,8 +105,9 @@ fn a_killed_restore_leaves_nothing_that_a_server_takes_for_a_store() {
     let mut half = 0;
     for n in 0..12 {
         let other = place_with_key_of(&place);
-        let after = Duration::from_millis(20 + 12 * n);
-        cut_short(&other, &["restore", arg(&file)], "-KILL", after);
+        let marker = other.data_dir().join("restoring");
+        let after = Duration::from_millis(3 * n);
+        cut_short(&other, &["restore", arg(&file)], "-KILL", &marker, after);
         let marker = other.data_dir().join("restoring").exists();
         let found = names(&other.data_dir());
         if marker {
@@ -130,8 +137,9 @@ fn an_interrupted_restore_leaves_the_directory_empty() {
     let file = back_up(&place, "shop.backup");
     for n in 0..10 {
         let other = place_with_key_of(&place);
-        let after = Duration::from_millis(20 + 12 * n);
-        cut_short(&other, &["restore", arg(&file)], "-INT", after);
+        let marker = other.data_dir().join("restoring");
+        let after = Duration::from_millis(3 * n);
+        cut_short(&other, &["restore", arg(&file)], "-INT", &marker, after);
         let left = names(&other.data_dir());
         let is_whole = left.iter().any(|name| name == "db");
         assert!(

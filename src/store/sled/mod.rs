@@ -30,5 +30,7 @@ mod view;
 mod writer;
 
 pub use codec::FORMAT;
+#[cfg(feature = "faults")]
+pub use codec::pretend;
 pub use open::{Notice, OpenError};
 pub use store::{Opened, SledStore};

@@ -25,7 +25,7 @@ pub struct Checked {
 /// [`CheckError`].
 pub fn check(path: &Path, progress: &Progress) -> Result<Checked, CheckError> {
     let mut file = BackupFile::open(path, progress)?;
-    let head = file.manifest.head.clone();
+    let head = file.head.clone();
     let mut contents = read::records(&mut file, Some(&head)).map_err(|error| match error {
         Unreadable::Newer(format) => CheckError::Newer {
             file: path.to_owned(),

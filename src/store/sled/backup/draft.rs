@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::{
-    BLOCK_HEAD_BYTES, BackupError, KIND_CHANGES, KIND_MANIFEST, KIND_RECORDS, MAGIC, Manifest, Row,
+    BLOCK_HEAD_BYTES, BackupError, KIND_CHANGES, KIND_MANIFEST, KIND_RECORDS, LAYOUT, MAGIC,
+    Manifest, Row,
 };
 use crate::store::sled::base;
 use crate::store::sled::codec;
@@ -59,20 +60,20 @@ impl Draft {
 
     /// Writes records of one tree as they were read.
     pub fn records(&mut self, rows: &[Row<'_>]) -> Result<(), BackupError> {
-        let block = block(KIND_RECORDS, &codec::encode(&rows));
+        let block = block(KIND_RECORDS, &codec::encode_as(LAYOUT, &rows));
         self.put(&block)
     }
 
     /// Writes changes in their order.
     pub fn changes(&mut self, rows: &[Row<'_>]) -> Result<(), BackupError> {
-        let block = block(KIND_CHANGES, &codec::encode(&rows));
+        let block = block(KIND_CHANGES, &codec::encode_as(LAYOUT, &rows));
         self.put(&block)
     }
 
     /// Writes the end, and gives the file its name when all of it is on the
     /// disk; answers its size.
     pub fn finish(mut self, manifest: &Manifest) -> Result<u64, BackupError> {
-        let block = block(KIND_MANIFEST, &codec::encode(manifest));
+        let block = block(KIND_MANIFEST, &codec::encode_as(LAYOUT, manifest));
         self.put(&block)?;
         let sum = self.sum.clone().finish();
         let length = u32::try_from(block.len()).expect("a manifest is a few hundred bytes");

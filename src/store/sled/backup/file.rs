@@ -14,7 +14,7 @@ use super::{
 };
 use crate::store::sled::codec::{self, CodecError};
 use crate::store::sled::digest::Digest;
-use crate::store::sled::disk::Tree;
+use crate::store::sled::disk::{Stored, Tree};
 use crate::store::sled::open::read::{Read as TakeRecord, Source, Unreadable};
 
 /// A change that stands behind the records.
@@ -27,9 +27,9 @@ enum Changed {
 /// A backup whose sums all hold. What its records say is still to be read.
 pub struct BackupFile {
     file: File,
+    /// The head of its last group.
+    pub head: Stored,
     /// What it says of itself.
-    pub manifest: Manifest,
-    /// The same, for people.
     pub info: BackupInfo,
     /// Where the blocks of records stand, and of which tree they are.
     blocks: Vec<(Tree, u64)>,
@@ -64,7 +64,14 @@ pub fn look(path: &Path) -> Result<BackupInfo, CheckError> {
         return Err(damaged());
     }
     let manifest: Manifest = decoded(path, record)?;
-    Ok(manifest.info(path.to_owned(), record[0], bytes))
+    let (format, head) = head_of(path, &manifest)?;
+    Ok(manifest.info(path.to_owned(), format, &head, bytes))
+}
+
+/// The head in a manifest, and the number of its format.
+fn head_of(path: &Path, manifest: &Manifest) -> Result<(u8, Stored), CheckError> {
+    let head = decoded(path, &manifest.head)?;
+    Ok((manifest.head.first().copied().unwrap_or_default(), head))
 }
 
 fn decoded<'a, T: serde::Deserialize<'a>>(path: &Path, record: &'a [u8]) -> Result<T, CheckError> {
@@ -171,12 +178,12 @@ impl BackupFile {
             }
         };
         blocks.end(manifest.len())?;
-        let format = manifest.first().copied().unwrap_or_default();
         let manifest: Manifest = decoded(path, &manifest)?;
+        let (format, head) = head_of(path, &manifest)?;
         Ok(Self {
-            info: manifest.info(path.to_owned(), format, bytes),
+            info: manifest.info(path.to_owned(), format, &head, bytes),
             file,
-            manifest,
+            head,
             blocks: places,
             changes,
             withheld: Digest::default(),

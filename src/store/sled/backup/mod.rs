@@ -33,9 +33,9 @@ pub use check::{Checked, check};
 pub use file::look;
 pub use folder::{BackupFolder, Kept};
 pub use restore::{MARKER, RestoreError, Restored, restore};
+pub use take::take_stopped;
 
 use super::codec;
-use super::disk::Stored;
 use crate::model::Timestamp;
 use crate::store::StoreError;
 
@@ -75,7 +75,8 @@ pub struct BackupInfo {
     pub commit: u64,
     /// The epoch of that group.
     pub epoch: u64,
-    /// Tells installation keys apart; gives nothing of the key away.
+    /// Tells installation keys apart; gives nothing of the key away. Zeros where
+    /// the key was not at hand.
     pub key_mark: [u8; 8],
     /// How many of what there are.
     pub counts: Counts,
@@ -93,6 +94,9 @@ pub struct BackupOrder {
     /// The mark of the installation key in use.
     pub key_mark: [u8; 8],
 }
+
+/// The mark of a backup that was made without the key at hand.
+pub const KEY_UNKNOWN: [u8; 8] = [0; 8];
 
 /// Hears how many of about how many records are done.
 pub type Progress = dyn Fn(u64, u64) + Send + Sync;
@@ -186,7 +190,8 @@ struct Manifest {
     taken_at: i64,
     key_mark: [u8; 8],
     counts: Counts,
-    head: Stored,
+    /// The record of the head, as the database has it.
+    head: Vec<u8>,
 }
 
 /// What a block says of a key.
@@ -203,6 +208,8 @@ enum Content<'a> {
 /// What a block says: of which tree, which key, what.
 type Row<'a> = (u8, &'a [u8], Content<'a>);
 
+/// The format number of blocks. Records within them have their own.
+const LAYOUT: u8 = 1;
 const MAGIC: &[u8; 16] = b"TILLGATE BACKUP\n";
 const KIND_RECORDS: u8 = 1;
 const KIND_CHANGES: u8 = 2;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use super::file::BackupFile;
-use super::take::{self, Waiting};
+use super::take::{self, READ_MAX, Tokens, Waiting};
 use super::{BackupError, BackupInfo, BackupOrder, CheckError, Progress};
 use crate::store::sled::op::Op;
 use crate::store::sled::store::SledStore;
@@ -54,7 +54,16 @@ impl SledStore {
         let is_over = Arc::clone(&waiting.0);
         let (scanned, reader) = (order.clone(), self.reader.clone());
         let taken = self.beside(THREAD, move || {
-            take::scan(&scanned, &reader, changes, about, &is_over, &*progress)
+            let read = |tree, key: Option<&[u8]>| reader.records_behind(tree, key, READ_MAX);
+            take::scan(
+                &scanned,
+                read,
+                changes,
+                about,
+                &is_over,
+                &*progress,
+                Tokens::Leave,
+            )
         });
         let taken = taken.await.map_err(|_| BackupError::Cancelled)??;
         let cut = self.submit(Op::Unwatch).await?;

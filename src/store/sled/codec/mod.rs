@@ -45,10 +45,39 @@ fn options() -> impl Options {
     bincode::DefaultOptions::new()
 }
 
+/// The number that new records get: [`FORMAT`], unless a test pretends to be
+/// another version.
+#[cfg(not(feature = "faults"))]
+pub const fn format() -> u8 {
+    FORMAT
+}
+
+#[cfg(feature = "faults")]
+static PRETENDED: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(FORMAT);
+
+/// The number that new records get: [`FORMAT`], unless a test pretends to be
+/// another version.
+#[cfg(feature = "faults")]
+pub fn format() -> u8 {
+    PRETENDED.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+/// This process is a version with another disk format, whose records differ in
+/// nothing but the number.
+#[cfg(feature = "faults")]
+pub fn pretend(format: u8) {
+    PRETENDED.store(format, std::sync::atomic::Ordering::Relaxed);
+}
+
 /// The bytes of a record.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    encode_as(format(), value)
+}
+
+/// The bytes of a record of this format.
+pub fn encode_as<T: Serialize>(format: u8, value: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
-    bytes.push(FORMAT);
+    bytes.push(format);
     options()
         .serialize_into(&mut bytes, value)
         .expect("plain values into memory can not fail");
@@ -78,7 +107,7 @@ fn body(bytes: &[u8]) -> Result<&[u8], CodecError> {
     if crc32fast::hash(body).to_le_bytes() != checksum {
         return Err(CodecError::Damaged("the checksum does not fit"));
     }
-    if body[0] > FORMAT {
+    if body[0] > format() {
         return Err(CodecError::Newer(body[0]));
     }
     Ok(body)

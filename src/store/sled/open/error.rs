@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::store::sled::base::ReadBaseError;
-use crate::store::sled::codec::{CodecError, FORMAT};
+use crate::store::sled::codec::{CodecError, FORMAT, format};
 
 /// Why a data directory was not opened. `Display` names the option and the
 /// remedy.
@@ -27,6 +27,21 @@ pub enum OpenError {
     Newer {
         /// Its format number.
         format: u8,
+    },
+    /// An older version has written it, and the backup before the upgrade can
+    /// not be made.
+    #[error(
+        "data_dir: it is in disk format {format}, and the backup that comes before the upgrade can \
+         not be made ({why}); see that {} can be written, or install the older tillgate again",
+        .place.display()
+    )]
+    NoBackup {
+        /// Its format number.
+        format: u8,
+        /// Where the backup was to be.
+        place: PathBuf,
+        /// Why not.
+        why: String,
     },
     /// Neither the database nor a base file can be read.
     #[error(
@@ -88,6 +103,13 @@ pub enum Notice {
     },
     /// The database is gone, the base files are there.
     DatabaseMissing,
+    /// Every record was written in this version's format.
+    Upgraded {
+        /// The format before.
+        from: u8,
+        /// The backup from before.
+        backup: PathBuf,
+    },
     /// A base file could not be read.
     BaseDamaged,
     /// The base file was behind the database, or damaged, and is whole again.
@@ -109,6 +131,13 @@ impl fmt::Display for Notice {
             Self::DatabaseMissing => f.write_str(
                 "the database is missing: users, devices and roles come from the base file, and \
                  everybody has to log in again",
+            ),
+            Self::Upgraded { from, backup } => write!(
+                f,
+                "the data directory was upgraded from disk format {from} to {}; {} is a backup \
+                 from before",
+                format(),
+                backup.display()
             ),
             Self::BaseDamaged => f.write_str("a base file was damaged"),
             Self::BaseRewritten => f.write_str("the base file was written again from the database"),

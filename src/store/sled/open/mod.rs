@@ -25,6 +25,7 @@ mod error;
 pub mod quarantine;
 pub mod read;
 pub mod trees;
+mod upgrade;
 
 pub use error::{Notice, OpenError};
 use read::Contents;
@@ -177,7 +178,7 @@ impl Opening {
         trees: super::disk::Trees,
         base_damaged: bool,
     ) -> Result<Loaded, OpenError> {
-        let contents = match read::all(&trees) {
+        let mut contents = match read::all(&trees) {
             Ok(contents) => contents,
             Err(read::Unreadable::Newer(format)) => return Err(OpenError::Newer { format }),
             Err(read::Unreadable::Damaged(why)) => {
@@ -195,9 +196,13 @@ impl Opening {
             trees::abandon(trees);
             return self.damaged(why, Some(contents));
         }
-        let Some(head) = contents.head else {
+        let Some(head) = contents.head.clone() else {
             return self.damaged("the head is missing".to_owned(), None);
         };
+        let from = contents.oldest;
+        let backup = upgrade::is_due(&contents)
+            .then(|| upgrade::back_up(&self.dir, &trees, &contents, &head))
+            .transpose()?;
         let stale = self
             .base
             .as_ref()
@@ -213,9 +218,15 @@ impl Opening {
             base: self.files,
             lock: self.lock,
         };
+        let mut disk = SledDisk::new(parts)?;
+        let (clean, mut head) = (head.is_clean(), head);
+        if let Some(backup) = backup {
+            head = upgrade::rewrite(&mut disk, head, &mut contents)?;
+            self.notices.push(Notice::Upgraded { from, backup });
+        }
         Ok(Loaded {
-            disk: SledDisk::new(parts)?,
-            clean: head.is_clean(),
+            disk,
+            clean,
             installation: head.installation.to_string(),
             head,
             sessions: contents.sessions,

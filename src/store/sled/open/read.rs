@@ -40,6 +40,24 @@ impl Source for &Trees {
     }
 }
 
+/// A source, and the lowest format number of the records read from it.
+struct Watched<'a, S> {
+    source: &'a mut S,
+    oldest: u8,
+}
+
+impl<S: Source> Source for Watched<'_, S> {
+    fn each(&mut self, tree: Tree, read: &mut Read<'_>) -> Result<(), Unreadable> {
+        let oldest = &mut self.oldest;
+        self.source.each(tree, &mut |key, value| {
+            *oldest = value
+                .first()
+                .map_or(*oldest, |format| *format.min(&*oldest));
+            read(key, value)
+        })
+    }
+}
+
 /// Everything a database holds.
 #[derive(Debug)]
 pub struct Contents {
@@ -61,6 +79,8 @@ pub struct Contents {
     pub meta: BTreeMap<String, Vec<u8>>,
     /// Which session the requests signed with each key go on in.
     pub signed: Vec<(ApiKeyId, SessionId)>,
+    /// The lowest format number of all records.
+    pub oldest: u8,
     found: Found,
 }
 
@@ -253,6 +273,8 @@ fn keys_of(tree: &sled::Tree) -> Result<Digest, Unreadable> {
 
 /// Everything in the records of a source. A backup brings its head along.
 pub fn records(source: &mut impl Source, head: Option<&Stored>) -> Result<Contents, Unreadable> {
+    let oldest = codec::format();
+    let source = &mut Watched { source, oldest };
     let mut found = Found::default();
     let mut names = Names::default();
     let meta = meta(source, head, &mut names)?;
@@ -274,6 +296,7 @@ pub fn records(source: &mut impl Source, head: Option<&Stored>) -> Result<Conten
         fences: meta.fences,
         meta: meta.values,
         signed: meta.signed,
+        oldest: source.oldest,
         found,
     })
 }

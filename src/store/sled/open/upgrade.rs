@@ -1,0 +1,144 @@
+//! From an older disk format to this version's: a backup beside the data
+//! directory first, then every record written once more.
+//!
+//! Each record carries its format and is read by it, so a stop in between
+//! leaves a directory that this version reads and goes on with, and that an
+//! older one refuses.
+
+use std::path::{Path, PathBuf};
+
+use super::error::OpenError;
+use super::read::Contents;
+use crate::store::sled::backup;
+use crate::store::sled::codec;
+use crate::store::sled::disk::{Batch, Disk, Head, Trees};
+use crate::store::sled::lockouts::lock_hash;
+
+/// Records written in one group.
+const GROUP_RECORDS_MAX: usize = 1_024;
+
+/// Whether there are records of an older format.
+pub fn is_due(contents: &Contents) -> bool {
+    contents.oldest < codec::format()
+}
+
+/// Makes the backup: every record as the older version reads it. One that an
+/// interrupted upgrade has left is good enough if it is whole.
+///
+/// # Errors
+/// There is no backup, so there will be no upgrade. Nothing was changed.
+pub fn back_up(
+    dir: &Path,
+    trees: &Trees,
+    contents: &Contents,
+    head: &Head,
+) -> Result<PathBuf, OpenError> {
+    let from = contents.oldest;
+    let mut name = dir.as_os_str().to_owned();
+    name.push(format!(".format-{from}.{}.backup", head.commit()));
+    let place = PathBuf::from(name);
+    let refused = |why: String| OpenError::NoBackup {
+        format: from,
+        place: place.clone(),
+        why,
+    };
+    if place.exists() {
+        let left = backup::check(&place, &|_, _| {});
+        left.map_err(|error| refused(error.to_string()))?;
+        return Ok(place);
+    }
+    tracing::info!(target: "store", place = %place.display(), "a backup is made before the upgrade");
+    let made = backup::take_stopped(&place, trees, contents, head);
+    made.map_err(|error| refused(error.to_string()))?;
+    Ok(place)
+}
+
+/// Writes every record in this version's format; answers the head of the last
+/// group. Versions and times of sessions stay as they are.
+///
+/// # Errors
+/// The disk refused; the next start goes on.
+pub fn rewrite(disk: &mut impl Disk, head: Head, contents: &mut Contents) -> std::io::Result<Head> {
+    let mut writing = Writing { disk, head };
+    let Contents {
+        sessions,
+        lockouts,
+        ended,
+        audit,
+        directory,
+        fences,
+        meta,
+        signed,
+        ..
+    } = contents;
+    writing.group(|batch| {
+        for (name, value) in &*meta {
+            batch.put_meta(name, value);
+        }
+        for fence in &*fences {
+            batch.put_fence(fence);
+        }
+        for (key, session) in &*signed {
+            batch.put_signed(*key, *session);
+        }
+        directory.users().for_each(|user| batch.put_user(user));
+        directory
+            .devices()
+            .for_each(|device| batch.put_device(device));
+        directory.roles().for_each(|role| batch.put_role(role));
+        directory.api_keys().for_each(|key| batch.put_api_key(key));
+        batch.rewrite_base(directory);
+    })?;
+    for some in sessions.chunks(GROUP_RECORDS_MAX) {
+        writing.group(|batch| {
+            for record in some {
+                let old = (record.session.last_access_at, record.written);
+                batch.put_session(record, Some(old));
+            }
+        })?;
+    }
+    for some in lockouts.chunks_mut(GROUP_RECORDS_MAX) {
+        writing.group(|batch| {
+            for (key, lock, hash) in some {
+                let bytes = codec::encode_lock(lock);
+                let new = lock_hash(*key, &bytes);
+                batch.put_lock(*key, bytes, new, Some(*hash));
+                *hash = new;
+            }
+        })?;
+    }
+    for some in ended.chunks(GROUP_RECORDS_MAX) {
+        writing.group(|batch| {
+            for ended in some {
+                batch.purge_archive(ended.ended_at, ended.session.id);
+                batch.archive(ended);
+            }
+        })?;
+    }
+    for some in audit.chunks(GROUP_RECORDS_MAX) {
+        writing.group(|batch| {
+            for entry in some {
+                batch.audit_again(std::sync::Arc::clone(entry));
+            }
+        })?;
+    }
+    Ok(writing.head)
+}
+
+struct Writing<'a, D> {
+    disk: &'a mut D,
+    head: Head,
+}
+
+impl<D: Disk> Writing<'_, D> {
+    fn group(&mut self, fill: impl FnOnce(&mut Batch)) -> std::io::Result<()> {
+        let mut batch = Batch::new(&self.head, self.head.mark());
+        // No access is lost in between that was not lost before.
+        batch.set_clean(self.head.is_clean());
+        fill(&mut batch);
+        self.disk.commit(&batch)?;
+        self.disk.sync(&batch)?;
+        self.head = batch.into_head();
+        Ok(())
+    }
+}
