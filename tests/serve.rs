@@ -67,6 +67,31 @@ fn a_second_process_on_the_same_directory_is_refused_within_a_second() {
     assert!(good(&place, &["sessions", "list"]).contains(&session.id));
 }
 
+#[test]
+fn a_server_whose_words_nobody_reads_serves_all_the_same() {
+    let place = Place::empty();
+    let mut command = place.command(&["serve", "--listen", "127.0.0.1:0"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary starts");
+    // The set-up code of the first start has nobody to go to.
+    drop(child.stderr.take());
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    stdout.read_line(&mut line).expect("it can be read");
+    assert!(line.contains("listening on http://"), "{line}");
+    let address = line.trim().rsplit("http://").next().expect("an address");
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let request = format!("GET /livez HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("it is sent");
+    let mut answer = String::new();
+    BufReader::new(stream)
+        .read_line(&mut answer)
+        .expect("it answers");
+    assert!(answer.contains(" 200 "), "{answer}");
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
+}
+
 /// A server whose standard error can be read while it runs.
 struct Watched {
     child: Child,

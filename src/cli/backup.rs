@@ -26,8 +26,8 @@ const MARK_BEHIND_DAYS_MAX: u64 = 7;
 pub fn make(file: &Path, place: &Place) -> Result<(), Failure> {
     let file = std::path::absolute(file).map_err(|error| Failure::new(Exit::Usage, error))?;
     let made = ask(place, Request::Backup { file: file.clone() })?;
-    println!("{} holds {}.", file.display(), spell_counts(&made));
-    println!("Keep the key file apart from it: docs/backup.md says why.");
+    out!("{} holds {}.", file.display(), spell_counts(&made));
+    out!("Keep the key file apart from it: docs/backup.md says why.");
     Ok(())
 }
 
@@ -43,14 +43,14 @@ pub fn verify(file: &Path, as_json: bool, place: &Place) -> Result<(), Failure> 
     let mut value = describe(&info);
     value["key"] = key.as_str().into();
     if as_json {
-        println!("{value:#}");
+        out!("{value:#}");
         return Ok(());
     }
-    println!("{} is whole: {}.", file.display(), spell_counts(&value));
-    println!("taken   {} by tillgate {}", info.taken_at, info.made_by);
-    println!("format  {}", info.format);
-    println!("group   {}, epoch {}", info.commit, info.epoch);
-    println!("key     {}", key.sentence(&config.key_file));
+    out!("{} is whole: {}.", file.display(), spell_counts(&value));
+    out!("taken   {} by tillgate {}", info.taken_at, info.made_by);
+    out!("format  {}", info.format);
+    out!("group   {}, epoch {}", info.commit, info.epoch);
+    out!("key     {}", key.sentence(&config.key_file));
     Ok(())
 }
 
@@ -80,11 +80,11 @@ pub fn restore(file: &Path, without_key: bool, place: &Place) -> Result<(), Fail
 fn say(restored: &Restored, dir: &Path) {
     let Restored { info, ended, .. } = restored;
     let counts = spell_counts(&describe(info));
-    println!("{} is as of {}: {counts}.", dir.display(), info.taken_at);
-    println!("{ended} sessions of then are ended; everybody has to log in again.");
+    out!("{} is as of {}: {counts}.", dir.display(), info.taken_at);
+    out!("{ended} sessions of then are ended; everybody has to log in again.");
     let behind = SystemTimeSource.wall().since(info.taken_at).as_secs() / (24 * 3600);
     if behind >= MARK_BEHIND_DAYS_MAX {
-        println!(
+        out!(
             "The backup is {behind} days old. If the computer's clock is right, start the server \
              and run 'tillgate clock confirm'."
         );

@@ -38,9 +38,9 @@ pub fn run(args: &DoctorArgs) -> Result<(), Failure> {
     let mut report = report.map_err(compose::open_failure)?;
     look_at_key(&config.key_file, args.fix, &mut report)?;
     if args.json {
-        println!("{:#}", as_json(&config.data_dir, &report));
+        out!("{:#}", as_json(&config.data_dir, &report));
     } else {
-        print!("{}", as_text(&config.data_dir, &report));
+        out!("{}", as_text(&config.data_dir, &report).trim_end());
     }
     verdict(&report)
 }

@@ -15,6 +15,9 @@ use self::exit::{Exit, Failure};
 use crate::config::{Config, Overrides};
 use crate::telemetry;
 
+#[macro_use]
+mod say;
+
 pub mod args;
 mod backup;
 mod compose;
@@ -42,12 +45,12 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             serve::run(config, &args)
         }
         Command::Config(ConfigCommand::Show(place)) => {
-            print!("{}", load(&place, None)?.show());
+            out!("{}", load(&place, None)?.show().trim_end());
             Ok(())
         }
         Command::Config(ConfigCommand::Check(place)) => {
             load(&place, None)?;
-            println!("The configuration is good.");
+            out!("The configuration is good.");
             Ok(())
         }
         Command::Import { file, place } => import(&file, &place),
@@ -70,7 +73,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Clock(args) => clock(args.command, &args.place),
         Command::Doctor(args) => doctor::run(&args),
         Command::Version => {
-            println!(
+            out!(
                 "tillgate {} (disk format {FORMAT})",
                 env!("CARGO_PKG_VERSION")
             );
@@ -163,7 +166,7 @@ fn import(file: &Path, place: &Place) -> Result<(), Failure> {
         app.store.close();
         loaded
     })?;
-    println!("{loaded}");
+    out!("{loaded}");
     Ok(())
 }
 
@@ -195,7 +198,7 @@ fn user(command: UserCommand) -> Result<(), Failure> {
                 must_change_password,
             };
             let user = ask(&place, Request::UserAdd(new))?;
-            println!(
+            out!(
                 "User {} is there, id {}.",
                 show::text(&user["userName"]),
                 show::text(&user["id"])
@@ -210,7 +213,7 @@ fn user(command: UserCommand) -> Result<(), Failure> {
                     password,
                 },
             )?;
-            println!("The password of {user_name} is set; its sessions are ended.");
+            out!("The password of {user_name} is set; its sessions are ended.");
         }
         UserCommand::Disable { user_name, place } => {
             ask(
@@ -219,14 +222,14 @@ fn user(command: UserCommand) -> Result<(), Failure> {
                     user_name: user_name.clone(),
                 },
             )?;
-            println!("{user_name} is disabled; its sessions are ended.");
+            out!("{user_name} is disabled; its sessions are ended.");
         }
         UserCommand::Unlock { user_name, place } => {
             let request = Request::UserUnlock {
                 user_name: user_name.clone(),
             };
             ask(&place, request)?;
-            println!("The failed logins of {user_name} are forgotten.");
+            out!("The failed logins of {user_name} are forgotten.");
         }
         UserCommand::List { json, place } => {
             let users = ask(&place, Request::UserList)?;
@@ -284,11 +287,11 @@ fn sessions(command: SessionsCommand) -> Result<(), Failure> {
                 "expiresAt",
             ];
             show::list(&page["items"], false, &columns);
-            println!("{} of {}", page["count"], page["totalCount"]);
+            out!("{} of {}", page["count"], page["totalCount"]);
         }
         SessionsCommand::End { id, place } => {
             ask(&place, Request::SessionsEnd { id })?;
-            println!("The session is ended.");
+            out!("The session is ended.");
         }
     }
     Ok(())
@@ -303,11 +306,11 @@ fn keys(command: KeysCommand) -> Result<(), Failure> {
         KeysCommand::Rotate(place) => {
             let key = ask(&place, Request::KeysRotate)?;
             let kid = show::text(&key["kid"]);
-            println!("Tokens are signed with key {kid} from here on.");
+            out!("Tokens are signed with key {kid} from here on.");
         }
         KeysCommand::Revoke { kid, place } => {
             ask(&place, Request::KeysRevoke { kid: kid.clone() })?;
-            println!("Key {kid} is revoked; its tokens and their sessions are ended.");
+            out!("Key {kid} is revoked; its tokens and their sessions are ended.");
         }
     }
     Ok(())
@@ -320,8 +323,8 @@ fn clock(command: Option<ClockCommand>, place: &Place) -> Result<(), Failure> {
         Some(ClockCommand::Reset) => Request::ClockReset,
     };
     let clock = ask(place, request)?;
-    println!("state    {}", show::text(&clock["state"]));
-    println!("computer {}", show::text(&clock["wall"]));
-    println!("trusted  {}", show::text(&clock["trusted"]));
+    out!("state    {}", show::text(&clock["state"]));
+    out!("computer {}", show::text(&clock["wall"]));
+    out!("trusted  {}", show::text(&clock["trusted"]));
     Ok(())
 }

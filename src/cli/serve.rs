@@ -85,7 +85,7 @@ async fn serve(config: &Config, args: &Serve, demo: Option<&DemoDir>) -> Result<
         store_file::load(&app, DEMO_STORE, |_, _| {}).await?;
         demo.welcome(address);
     } else if let Some(code) = set_up_code {
-        eprintln!("{}", set_up_help(&code, address));
+        note!("{}", set_up_help(&code, address));
     }
     policy::tell(&app, config).await;
     let stop = Stop::listen()?;
@@ -93,7 +93,7 @@ async fn serve(config: &Config, args: &Serve, demo: Option<&DemoDir>) -> Result<
     let signals = stop.wait();
     tokio::spawn(end_waits(Arc::clone(&app), signals.clone()));
     say_who_reaches_sessions(config.sessions.access);
-    println!("tillgate listening on http://{address}");
+    out!("tillgate listening on http://{address}");
     let drained = server::serve(
         listener,
         http::routes(&app, compose::settings(config)),
@@ -258,7 +258,7 @@ impl DemoDir {
     }
 
     fn welcome(&self, address: SocketAddr) {
-        eprintln!(
+        note!(
             "
 A demo shop, gone when this server ends ({dir}).
 

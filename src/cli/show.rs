@@ -21,7 +21,7 @@ pub fn text(value: &Value) -> String {
 /// Prints an array of objects: as JSON, or these members as columns.
 pub fn list(rows: &Value, json: bool, columns: &[&str]) {
     if json {
-        println!("{rows:#}");
+        out!("{rows:#}");
         return;
     }
     let rows: Vec<Vec<String>> = rows
@@ -53,7 +53,7 @@ pub fn list(rows: &Value, json: bool, columns: &[&str]) {
             .zip(&widths)
             .map(|(cell, width)| format!("{cell:<width$}"))
             .collect();
-        println!("{}", cells.join("  ").trim_end());
+        out!("{}", cells.join("  ").trim_end());
     }
 }
 
