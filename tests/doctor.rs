@@ -363,3 +363,28 @@ fn a_directory_made_from_a_backup_is_sound() {
     assert_eq!(server.stop().0, Some(0));
     assert!(good(&restored, &["doctor"]).contains("Nothing is wrong."));
 }
+
+#[test]
+fn a_repair_that_is_killed_on_the_way_loses_no_session_and_is_repeated() {
+    let closed = Closed::make();
+    let db = open(&closed.place);
+    let index = db.open_tree("by_user").expect("the tree");
+    index.clear().expect("cleared");
+    drop((index, db));
+    // Killed later and later, until one comes through.
+    for wait in (0..10_000).step_by(15) {
+        let mut doctor = closed.place.command(&["doctor", "--fix"]);
+        doctor.stdout(std::process::Stdio::null());
+        doctor.stderr(std::process::Stdio::null());
+        let mut doctor = doctor.spawn().expect("the binary runs");
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        doctor.kill().expect("it is a child");
+        let ended = doctor.wait().expect("it ends");
+        if ended.code() == Some(REPAIRED) || ended.code() == Some(GOOD) {
+            break;
+        }
+        assert_eq!(ended.code(), None, "killed");
+    }
+    assert_eq!(closed.doctor(&[]).0, GOOD);
+    closed.serves(true);
+}

@@ -1,12 +1,16 @@
 //! A database whose records are proved whole, written once more with its
 //! indexes made from them. The old one goes to quarantine.
 //!
-//! A stop before the last rename leaves the old database, or none and good
-//! base files: never a part of the new one under the old one's name.
+//! A stop on the way leaves the old database or the new one under the name, and
+//! on a file system that can not exchange two names perhaps none and good base
+//! files: never a part of the new one.
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 use crate::model::Timestamp;
 use crate::store::sled::base;
@@ -42,11 +46,28 @@ pub fn rebuild(dir: &Path, wall: Timestamp) -> Result<(), OpenError> {
     drop(new);
     trees::abandon(old);
     sync_folder(&place)?;
-    let aside = quarantine::move_database(dir, wall)?;
-    std::fs::rename(&place, SledDisk::db_dir(dir))?;
-    base::sync_dir(dir)?;
+    let aside = change_places(dir, &place, wall)?;
     tracing::warn!(target: "store", place = %aside.display(), "the database was written anew with fresh indexes");
     Ok(())
+}
+
+/// The new database takes the old one's name, in one step where the file system
+/// can do that.
+fn change_places(dir: &Path, new: &Path, wall: Timestamp) -> io::Result<PathBuf> {
+    let database = SledDisk::db_dir(dir);
+    match renameat_with(CWD, new, CWD, &database, RenameFlags::EXCHANGE) {
+        Ok(()) => {
+            base::sync_dir(dir)?;
+            quarantine::move_folder(dir, new, wall)
+        }
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            let aside = quarantine::move_database(dir, wall)?;
+            std::fs::rename(new, &database)?;
+            base::sync_dir(dir)?;
+            Ok(aside)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn write(old: &Trees, contents: &Contents, new: &Trees) -> io::Result<()> {

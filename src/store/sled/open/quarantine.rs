@@ -26,9 +26,14 @@ pub fn refuse_without_room(dir: &Path) -> Result<(), OpenError> {
 /// Moves the database aside; durable when this returns. Older quarantines make
 /// room.
 pub fn move_database(dir: &Path, wall: Timestamp) -> std::io::Result<PathBuf> {
+    move_folder(dir, &SledDisk::db_dir(dir), wall)
+}
+
+/// The same for a database that stands under another name.
+pub fn move_folder(dir: &Path, folder: &Path, wall: Timestamp) -> std::io::Result<PathBuf> {
     forget_oldest(dir)?;
     let place = free_place(dir, wall, "");
-    std::fs::rename(SledDisk::db_dir(dir), &place)?;
+    std::fs::rename(folder, &place)?;
     base::sync_dir(dir)?;
     Ok(place)
 }
