@@ -7,7 +7,6 @@ mod document;
 mod support;
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use document::{Document, Operation};
 use serde_json::{Value, json};
@@ -355,32 +354,10 @@ fn every_example_does_what_the_document_says() {
     }
 }
 
-/// The first start of an empty place, and the code that it shows.
-fn first_start(place: &Place) -> (Server, String) {
-    let base = place.command(&[]);
-    let mut command = Command::new("sh");
-    command.args(["-c", "exec \"$0\" serve --listen 127.0.0.1:0 2>start.log"]);
-    command.arg(base.get_program()).current_dir(place.path());
-    command.envs(
-        base.get_envs()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
-    let server = Server::start(command);
-    let log = std::fs::read_to_string(place.path().join("start.log")).expect("a log");
-    let code = log
-        .lines()
-        .map(str::trim)
-        .find(|line| line.len() > 12 && line.contains('-') && !line.contains(' '));
-    let code = code
-        .expect("the code stands on a line of its own")
-        .to_owned();
-    (server, code)
-}
-
 #[test]
 fn the_example_of_the_first_administrator_does_what_the_document_says() {
     let place = Place::empty();
-    let (server, code) = first_start(&place);
+    let (server, code) = place.first_start();
     let document = document(&server);
     let run = Run {
         server: &server,

@@ -266,6 +266,8 @@ A demo shop, gone when this server ends ({dir}).
   999   demo-owner    Majiteľ         P01 P02 PDA1 BackOffice LINK (may do everything)
   1     demo-cashier  Jana Nováková   P01 P02 PDA1
 
+The page for people: http://{address}/ui/ (log in as 999)
+
 Log in, list, and look at yourself:
 
   TOKEN=$(curl -s http://{address}/api/auth -H 'Content-Type: application/json' -d '{{\"userName\":\"999\",\"password\":\"demo-owner\",\"deviceName\":\"P01\"}}' | sed 's/.*\"tokenId\":\"\\([^\"]*\\)\".*/\\1/')
@@ -290,6 +292,8 @@ fn set_up_help(code: &str, address: SocketAddr) -> String {
 There is no user yet. Create the first administrator within the hour with this one-time code:
 
   {code}
+
+Open http://{address}/ui/ in a browser of this machine, or:
 
   curl http://{address}/setup -H 'Content-Type: application/json' -d '{{\"code\":\"{code}\",\"userName\":\"admin\",\"name\":\"Administrator\",\"password\":\"CHOOSE-ONE\",\"deviceName\":\"Office\"}}'
 "

@@ -313,6 +313,10 @@ async fn handle<S: Store>(
         &request.path
     }
     .to_owned();
+    if let Some(answer) = ui::page::answer(request) {
+        *template = ui::page::FORM;
+        return answer;
+    }
     let segments = request::segments(&path).ok_or(ApiError::NotFound)?;
     let (place, form, allow) = place(&segments).ok_or(ApiError::NotFound)?;
     *template = form;

@@ -28,7 +28,8 @@ const HEADERS_USUAL: usize = 8;
 pub(super) struct Reply {
     /// The status code.
     pub status: StatusCode,
-    /// Beside those that every answer carries.
+    /// Beside those that every answer carries; a rule for caches takes the place
+    /// of the usual one.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// JSON; empty when there is nothing to say.
     pub body: Vec<u8>,
@@ -111,7 +112,11 @@ impl Reply {
                 warp::Reply::into_response(warp::reply::stream(pieces)).into_body();
         }
         for (name, value) in headers {
-            response.headers_mut().append(name, value);
+            if name == CACHE_CONTROL {
+                response.headers_mut().insert(name, value);
+            } else {
+                response.headers_mut().append(name, value);
+            }
         }
         response
     }

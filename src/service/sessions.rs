@@ -56,7 +56,7 @@ impl<S: Store> App<S> {
     }
 
     /// Whether others than the caller may know of a session of this kind.
-    fn is_hidden(&self, session: &Session) -> bool {
+    pub(super) fn is_hidden(&self, session: &Session) -> bool {
         let signed = session.identity.authentication_type == AuthenticationType::Nws4;
         signed && !self.policy.signed_sessions_visible
     }

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
 use super::{App, Caller, RETRY_AFTER, ServiceError};
-use crate::model::{AuthenticationType, Directory, KnownRight, Principal};
+use crate::model::{Directory, KnownRight, Principal};
 use crate::store::{Change, ChangePlace, Changed, Scope, Store};
 
 /// Changes told at once.
@@ -171,8 +171,7 @@ impl<S: Store> Watcher<S> {
             return true;
         };
         let own = session.identity.user_name == self.caller.session.identity.user_name;
-        let signed = session.identity.authentication_type == AuthenticationType::Nws4;
-        if signed && !self.app.policy.signed_sessions_visible {
+        if self.app.is_hidden(session) {
             return session.id == self.caller.session.id;
         }
         let principal = self.principal.as_ref();

@@ -117,6 +117,26 @@ impl Place {
         child.wait_with_output().expect("the binary ends")
     }
 
+    /// The first start of an empty place, and the one-time code that it shows.
+    pub fn first_start(&self) -> (Server, String) {
+        let base = self.command(&[]);
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec \"$0\" serve --listen 127.0.0.1:0 2>start.log"]);
+        command.arg(base.get_program()).current_dir(self.path());
+        command.envs(
+            base.get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        let server = Server::start(command);
+        let log = std::fs::read_to_string(self.path().join("start.log")).expect("a log");
+        let code = log
+            .lines()
+            .map(str::trim)
+            .find(|line| line.len() > 12 && line.contains('-') && !line.contains(' '));
+        let code = code.expect("the code stands on a line of its own");
+        (server, code.to_owned())
+    }
+
     /// Starts a server here.
     pub fn serve(&self) -> Server {
         Server::start(self.command(&["serve", "--listen", "127.0.0.1:0"]))

@@ -1,0 +1,149 @@
+// Who is on which till, since when, idle how long, and when it ends.
+
+import { get, query } from '../api.js';
+import { ranks } from '../chart.js';
+import { named } from '../directory.js';
+import { button, h } from '../dom.js';
+import { has, number, t } from '../i18n.js';
+import { onChanges } from '../live.js';
+import { device, deviceList, fullName, known, person, personFilter } from '../names.js';
+import { endAll, endOne, environments, sells } from '../sessions.js';
+import { pick, search, table } from '../table.js';
+import { exact, now, span, when } from '../time.js';
+
+const BARS_MAX = 8;
+// Not oftener than this a list is asked for anew, and a picture.
+const LIST_MS = 1000;
+const PICTURE_MS = 10_000;
+// Nobody has touched the page for so long: it asks for nothing more by itself,
+// so that the own session may come to its idle end.
+const AWAY_MS = 10 * 60_000;
+
+export default function nowView({ profile, may }) {
+  const tiles = h('div', { class: 'tiles' });
+  const picture = h('div', { class: 'panel bars' });
+  let touched = Date.now();
+  const touch = () => (touched = Date.now());
+
+  const list = table({
+    label: t('now.label'),
+    className: 'now',
+    sort: 'deviceName',
+    empty: t('now.empty'),
+    filters: [
+      search(t('now.person'), personFilter('userName')),
+      search(t('now.device'), (text) => [['deviceName', 'contains', text]]),
+      pick(
+        t('env'),
+        [['', t('env.all')], ...environments.map((one) => [one, t(`env.${one}`)])],
+        (value) => [['envName', 'eq', value]],
+      ),
+    ],
+    columns: [
+      { key: 'device', label: t('device'), sort: 'deviceName', cell: (row) => [device(row.identity.deviceName), h('span', { class: 'tag' }, t(`env.${row.identity.envName}`))] },
+      { key: 'person', label: t('person'), sort: 'userName', cell: (row) => person(row.identity.userName) },
+      { key: 'since', label: t('since'), sort: 'startedAt', cell: (row) => h('time', { datetime: row.startedAt, title: exact(row.startedAt) }, when(row.startedAt)) },
+      { key: 'idle', label: t('idle'), sort: 'lastAccessAt', ticks: true, cell: (row) => (row.endReason ? t(`reason.${row.endReason}`) : span(now() - Date.parse(row.lastAccessAt))) },
+      { key: 'ends', label: t('ends'), sort: 'expiresAt', ticks: true, cell: (row) => (row.endReason ? '' : t('in', { span: span(Date.parse(row.expiresAt) - now()) })) },
+    ],
+    actions: (row) => {
+      if (row.endReason) return [];
+      const { userName, deviceName } = row.identity;
+      const own = userName === profile.userName && deviceName === profile.device.name;
+      const who = fullName(userName);
+      return [
+        button(t('end'), () => endOne(row, { own }), 'small danger', named(t('end'), who, deviceName)),
+        may('sessionDeleteAny') && button(t('end.all'), () => endAll('userName', userName), 'small quiet', named(t('end.all'), who)),
+      ];
+    },
+    load: (wanted) => get(`sessions${query(wanted)}`),
+  });
+
+  function showTiles(counts) {
+    const devices = deviceList().filter((one) => one.isActive);
+    const line = environments.map((env) => {
+      const there = devices.filter((one) => one.envName === env).length;
+      const value = sells(env) ? t('now.of', { n: number(counts.env[env] ?? 0), all: number(there) }) : number(counts.env[env] ?? 0);
+      return h('div', { class: 'tile' }, h('span', { class: 'tile-value' }, value), h('span', { class: 'tile-label' }, t(`now.tile.${env}`)));
+    });
+    tiles.replaceChildren(...line);
+  }
+
+  // The devices with the most sessions.
+  async function look() {
+    const page = await get('sessions?$take=10000');
+    const counts = { env: {}, device: new Map() };
+    const tills = new Set();
+    for (const { identity } of page.items) {
+      const { deviceName, envName } = identity;
+      counts.device.set(deviceName, (counts.device.get(deviceName) ?? 0) + 1);
+      // A till counts once, whatever else runs on it.
+      if (sells(envName) && tills.has(deviceName)) continue;
+      tills.add(deviceName);
+      counts.env[envName] = (counts.env[envName] ?? 0) + 1;
+    }
+    const rows = [...counts.device].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
+    const left = rows.length - BARS_MAX;
+    const more = left > 0 && t('now.more', { n: left, count: number(left) });
+    picture.replaceChildren(ranks(t('now.picture'), rows.slice(0, BARS_MAX), more));
+    showTiles(counts);
+  }
+
+  let listed = 0;
+  let looked = 0;
+  let listWaits = false;
+  let pictureWaits = false;
+
+  function catchUp() {
+    const time = Date.now();
+    if (document.hidden || time - touched > AWAY_MS) return;
+    if (listWaits && time - listed > LIST_MS) {
+      [listed, listWaits] = [time, false];
+      list.refresh();
+    }
+    if (pictureWaits && time - looked > PICTURE_MS) {
+      [looked, pictureWaits] = [time, false];
+      look().catch(() => {});
+    }
+  }
+
+  const stopChanges = onChanges((changes) => {
+    const ended = new Map();
+    for (const { p } of changes ?? []) {
+      if (p.resource.name === 'session' && p.action === 'deleted') ended.set(p.resource.id, p.endReason);
+    }
+    for (const row of list.rows()) {
+      const reason = ended.get(row.sessionId);
+      if (reason && !row.endReason) {
+        row.endReason = has(`reason.${reason}`) ? reason : 'revoked';
+        row.state = 'over';
+        list.again(row);
+      }
+    }
+    const concerned = changes === null || changes.some((change) => change.p.resource.name === 'session');
+    listWaits ||= concerned;
+    pictureWaits ||= concerned;
+    catchUp();
+  });
+
+  const events = ['pointermove', 'keydown', 'touchstart'];
+  for (const event of events) document.addEventListener(event, touch, { passive: true });
+
+  return {
+    node: h('div', { class: 'view' }, h('div', { class: 'band' }, tiles, picture), list.node),
+    async start() {
+      await Promise.all([known(), list.reload()]);
+      list.rows().forEach((row) => list.again(row));
+      showTiles({ env: {} });
+      requestIdleCallback(() => look().catch(() => {}), { timeout: 500 });
+    },
+    tick() {
+      list.tick();
+      catchUp();
+    },
+    stop() {
+      stopChanges();
+      for (const event of events) document.removeEventListener(event, touch);
+    },
+  };
+}

@@ -1,0 +1,119 @@
+// What a manager does besides: people, devices, roles and keys, passwords, a
+// locked account, a password of one's own.
+
+import assert from 'node:assert/strict';
+import { browse, call, close, logIn, open, signIn, view } from './browser.mjs';
+
+await browse(async (browser) => {
+  const page = await open(browser);
+  await logIn(page);
+  const dialog = page.getByRole('dialog');
+  const fill = async (values) => {
+    for (const [label, value] of Object.entries(values)) await dialog.getByLabel(label, { exact: true }).fill(value);
+  };
+  const add = () => dialog.getByRole('button', { name: 'Add', exact: true }).click();
+  const done = async (text) => {
+    await dialog.waitFor({ state: 'detached' });
+    await page.getByRole('status').getByText(text).waitFor();
+  };
+
+  await view(page, 'devices');
+  await page.getByRole('button', { name: 'Add a device' }).click();
+  await add();
+  await dialog.getByText('is required').waitFor();
+  await fill({ Name: 'T7', Description: 'By the door' });
+  await add();
+  await done('T7 was added.');
+  await page.getByRole('cell', { name: 'By the door' }).waitFor();
+
+  await view(page, 'roles');
+  await page.getByRole('button', { name: 'Add a role' }).click();
+  await fill({ Name: 'helper', 'Shown as': 'Helper', 'Rights of other services': 'pos.sale, pos.return' });
+  await dialog.getByLabel('sessionReadAny').check();
+  await add();
+  await done('helper was added.');
+
+  await view(page, 'users');
+  await page.getByRole('button', { name: 'Add a person' }).click();
+  await fill({ 'Login name': 'eva', Name: 'Eva', 'New password': 'first word' });
+  await dialog.getByLabel('May sign in at T7').check();
+  await dialog.locator('.place', { hasText: 'T7' }).getByLabel('Helper').check();
+  await dialog.getByLabel('Must choose').uncheck();
+  await add();
+  await done('Eva was added.');
+  const eva = await signIn('eva', 'T7', 'first word');
+  const profile = await call('GET', '/auth', { token: eva.token });
+  assert.deepEqual(profile.body.rights, ['pos.return', 'pos.sale', 'sessionReadAny']);
+
+  const menu = async (entry) => {
+    await page.getByRole('row', { name: /Eva/ }).locator('.menu summary').click();
+    await page.getByRole('row', { name: /Eva/ }).getByRole('button', { name: entry }).click();
+  };
+  await menu('Set password');
+  await fill({ 'New password': 'second word' });
+  await dialog.getByRole('button', { name: 'Change password' }).click();
+  await done('The password is changed.');
+  assert.equal((await call('GET', '/auth', { token: eva.token })).body.reason, 'passwordChanged');
+
+  const attempt = (password) => call('POST', '/api/auth', { body: { userName: 'eva', password, deviceName: 'T7' } });
+  for (let wrong = 0; wrong < 5; wrong += 1) await attempt('wrong');
+  assert.equal((await attempt('second word')).status, 423);
+  await menu('Unlock');
+  await dialog.getByRole('button', { name: 'Unlock' }).click();
+  await done('Eva can sign in again.');
+  assert.equal((await attempt('second word')).status, 200);
+
+  // Somebody else changes her meanwhile: nothing is overwritten unseen.
+  await page.getByRole('button', { name: 'Edit: eva' }).click();
+  await dialog.waitFor();
+  const { token } = await signIn('999', 'LINK');
+  const stored = (await call('GET', '/users/eva', { token })).body;
+  assert.equal((await call('PUT', '/users/eva', { token, body: { ...stored, name: 'Eva Nová' } })).status, 200);
+  await fill({ Name: 'Eva Stará' });
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await dialog.getByText(/Changed in the meantime/).waitFor();
+  await page.keyboard.press('Escape');
+  await page.mouse.move(0, 0);
+  await page.getByText('Eva Nová').first().waitFor();
+
+  await view(page, 'keys');
+  await page.getByRole('button', { name: 'Add a key' }).click();
+  await fill({ Name: 'Web shop' });
+  await add();
+  await dialog.getByText(/shown this once/).waitFor();
+  const secret = await dialog.getByLabel('Secret', { exact: true }).inputValue();
+  assert.match(secret, /^[0-9a-f]{64}$/);
+  await dialog.getByRole('button', { name: 'Copy' }).last().click();
+  await dialog.getByText('Copied').waitFor();
+  await dialog.getByRole('button', { name: 'I have it' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  assert.ok(!(await page.content()).includes(secret), 'nobody can see it again');
+
+  await view(page, 'users');
+  await menu('Delete');
+  await dialog.getByText(/can not be undone/).waitFor();
+  await dialog.getByRole('button', { name: 'Delete' }).click();
+  await done('was deleted.');
+  await view(page, 'audit');
+  await page.getByRole('cell', { name: 'Deleted' }).first().waitFor();
+  await view(page, 'server');
+  await page.getByText('Everything works.').waitFor();
+
+  // A password of one's own that somebody else has set is changed first.
+  const must = { userName: 'new', name: 'New', password: 'set by boss', mustChangePassword: true, devices: [{ name: 'BackOffice' }] };
+  assert.equal((await call('POST', '/users', { token, body: must })).status, 201);
+  await page.locator('.me summary').click();
+  await page.getByRole('button', { name: 'Log out' }).click();
+  await page.locator('input[autocomplete=username]').fill('new');
+  await page.locator('input[autocomplete=current-password]').fill('set by boss');
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.getByRole('heading', { name: 'Choose a new password' }).waitFor();
+  await page.getByLabel('Password until now').fill('set by boss');
+  await page.getByLabel('New password').fill('my own word');
+  await page.getByRole('button', { name: 'Change password' }).click();
+  await page.locator('main[data-ready=now]').waitFor();
+  // Without rights there is nothing that would only be refused.
+  assert.deepEqual(await page.locator('nav a').evaluateAll((links) => links.map((link) => link.dataset.view)), ['now', 'users', 'devices', 'roles', 'keys', 'server']);
+  assert.equal(await page.getByRole('button', { name: /^End all/ }).count(), 0);
+  await close(page);
+});
