@@ -98,6 +98,9 @@ await browse(async (browser) => {
   await page.getByRole('cell', { name: 'Deleted' }).first().waitFor();
   await view(page, 'server');
   await page.getByText('Everything works.').waitFor();
+  await page.getByRole('button', { name: 'Back up now' }).click();
+  await page.getByText('The backup is made and was read back.').waitFor();
+  await page.locator('.backups').getByText('MB').first().waitFor();
 
   // A password of one's own that somebody else has set is changed first.
   const must = { userName: 'new', name: 'New', password: 'set by boss', mustChangePassword: true, devices: [{ name: 'BackOffice' }] };

@@ -206,6 +206,22 @@ mod tests {
     }
 
     #[test]
+    fn every_text_is_there_in_both_languages() {
+        let keys = |path: &str| -> Vec<String> {
+            let file = FILES.iter().find(|file| file.path == path);
+            let text = std::str::from_utf8(file.expect("a language").bytes).expect("UTF-8");
+            // A key stands at the beginning of its line, in quotes or bare.
+            let lines = text.lines().filter_map(|line| line.strip_prefix("  "));
+            let keys = lines.filter(|line| !line.starts_with([' ', '}']));
+            keys.filter_map(|line| Some(line.split_once(": ")?.0.trim_matches('\'').to_owned()))
+                .collect()
+        };
+        let (english, slovak) = (keys("lang/en.js"), keys("lang/sk.js"));
+        assert!(english.len() > 200, "{}", english.len());
+        assert_eq!(english, slovak);
+    }
+
+    #[test]
     fn no_file_makes_markup_out_of_text_or_reaches_elsewhere() {
         for file in FILES.iter().filter(|file| file.kind != PICTURE) {
             let text = std::str::from_utf8(file.bytes).expect("UTF-8");

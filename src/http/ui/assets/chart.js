@@ -18,7 +18,9 @@ function nice(most) {
 
 // Two bars for each hour: `hours` holds [label, first, second].
 export function hours(title, names, rows) {
-  const [width, height, left, bottom] = [720, 170, 34, 22];
+  const narrow = matchMedia('(max-width: 820px)').matches;
+  const [width, height, left, bottom] = narrow ? [320, 190, 30, 22] : [960, 210, 34, 22];
+  const every = narrow ? 6 : 3;
   const top = nice(Math.max(4, ...rows.flatMap(([, a, b]) => [a, b])));
   const slot = (width - left) / rows.length;
   const y = (value) => (height - bottom) * (1 - value / top) + 6;
@@ -32,7 +34,7 @@ export function hours(title, names, rows) {
       svg('rect', { x: x + slot * (place ? 0.52 : 0.16), width: slot * 0.32, y: y(value), height: y(0) - y(value), rx: 2, class: `bar-${place}` });
     return [
       values.map(bar),
-      at % 3 === 0 && svg('text', { x: x + slot / 2, y: height - 2, class: 'axis middle' }, label),
+      at % every === 0 && svg('text', { x: x + slot / 2, y: height - 2, class: 'axis middle' }, label),
       svg('rect', { x, y: 0, width: slot, height: height - bottom, class: 'touch' }, svg('title', null, `${label}: ${names[0]} ${number(values[0])}, ${names[1]} ${number(values[1])}`)),
     ];
   });

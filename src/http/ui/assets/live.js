@@ -38,7 +38,8 @@ function hand() {
   timer = 0;
   const changes = waiting.length > GATHERED_MAX ? null : waiting;
   waiting = [];
-  for (const listener of listeners) listener(changes);
+  // A call that fails here is made again with the next change.
+  for (const listener of listeners) Promise.resolve(listener(changes)).catch(() => {});
 }
 
 // Takes a change in; it is handed on with all others of its moment.
@@ -81,6 +82,8 @@ function retry() {
 export function stop() {
   source?.close();
   source = null;
+  clearTimeout(timer);
+  [timer, waiting] = [0, []];
   setState('off');
 }
 

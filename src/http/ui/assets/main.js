@@ -91,18 +91,24 @@ async function change(language) {
   else await welcome();
 }
 
-async function begin() {
+// Goes on as whoever is logged in, if anybody is.
+async function begin(asked = get('auth', { quiet: true })) {
+  let who;
   try {
-    await enter(await get('auth', { quiet: true }));
-  } catch (problem) {
-    if (problem.status !== 401 && problem.status !== 0) console.warn(problem.message);
+    who = await asked;
+  } catch {
     await welcome();
+    return;
   }
+  await enter(who);
 }
 
 signedOut.addEventListener('signedout', (event) => profile && welcome(event.detail ?? 'gone'));
 addEventListener('hashchange', () => main && route());
 setInterval(() => view?.tick?.(), 1000);
 
+const asked = get('auth', { quiet: true });
+// It is looked at when there are words for what it answers.
+asked.catch(() => {});
 await load();
-await begin();
+await begin(asked);

@@ -56,5 +56,5 @@ export function personFilter(member) {
 
 onChanges((changes) => {
   const concerned = changes === null || changes.some((change) => change.p.resource.name !== 'session');
-  if (concerned && users.size > 0) known();
+  return concerned && users.size > 0 ? known() : undefined;
 });

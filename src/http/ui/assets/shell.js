@@ -74,8 +74,13 @@ export function frame({ views, profile, change, logOut, password }) {
 
 export function mark(key) {
   for (const link of document.querySelectorAll('nav a')) {
-    if (link.dataset.view === key) link.setAttribute('aria-current', 'page');
-    else link.removeAttribute('aria-current');
+    if (link.dataset.view === key) {
+      link.setAttribute('aria-current', 'page');
+      // On a phone the menu is wider than the screen.
+      link.scrollIntoView({ block: 'nearest', inline: 'center' });
+    } else {
+      link.removeAttribute('aria-current');
+    }
   }
   document.title = `${t(`nav.${key}`)} · Tillgate`;
 }

@@ -40,7 +40,7 @@ export default function nowView({ profile, may }) {
       ),
     ],
     columns: [
-      { key: 'device', label: t('device'), sort: 'deviceName', cell: (row) => [device(row.identity.deviceName), h('span', { class: 'tag' }, t(`env.${row.identity.envName}`))] },
+      { key: 'device', label: t('device'), sort: 'deviceName', cell: (row) => h('span', { class: 'person' }, device(row.identity.deviceName), h('span', { class: 'hint' }, t(`env.${row.identity.envName}`))) },
       { key: 'person', label: t('person'), sort: 'userName', cell: (row) => person(row.identity.userName) },
       { key: 'since', label: t('since'), sort: 'startedAt', cell: (row) => h('time', { datetime: row.startedAt, title: exact(row.startedAt) }, when(row.startedAt)) },
       { key: 'idle', label: t('idle'), sort: 'lastAccessAt', ticks: true, cell: (row) => (row.endReason ? t(`reason.${row.endReason}`) : span(now() - Date.parse(row.lastAccessAt))) },
@@ -69,7 +69,18 @@ export default function nowView({ profile, may }) {
     tiles.replaceChildren(...line);
   }
 
-  // The devices with the most sessions.
+  // The devices with the most sessions, and then those with none: the picture
+  // is as high before it is known as afterwards.
+  function showPicture(counts) {
+    const all = new Map(deviceList().filter((one) => one.isActive).map((one) => [one.name, 0]));
+    for (const [one, count] of counts.device) all.set(one, count);
+    const rows = [...all].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
+    const left = rows.length - BARS_MAX;
+    const more = left > 0 && t('now.more', { n: left, count: number(left) });
+    picture.replaceChildren(ranks(t('now.picture'), rows.slice(0, BARS_MAX), more));
+  }
+
+  // Everybody is counted here: the API counts what a filter finds, and no groups.
   async function look() {
     const page = await get('sessions?$take=10000');
     const counts = { env: {}, device: new Map() };
@@ -82,10 +93,7 @@ export default function nowView({ profile, may }) {
       tills.add(deviceName);
       counts.env[envName] = (counts.env[envName] ?? 0) + 1;
     }
-    const rows = [...counts.device].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
-    const left = rows.length - BARS_MAX;
-    const more = left > 0 && t('now.more', { n: left, count: number(left) });
-    picture.replaceChildren(ranks(t('now.picture'), rows.slice(0, BARS_MAX), more));
+    showPicture(counts);
     showTiles(counts);
   }
 
@@ -134,7 +142,9 @@ export default function nowView({ profile, may }) {
     async start() {
       await Promise.all([known(), list.reload()]);
       list.rows().forEach((row) => list.again(row));
-      showTiles({ env: {} });
+      const nobody = { env: {}, device: new Map() };
+      showTiles(nobody);
+      showPicture(nobody);
       requestIdleCallback(() => look().catch(() => {}), { timeout: 500 });
     },
     tick() {
