@@ -303,6 +303,17 @@ fn the_connection_closes_when_its_session_ends_whatever_ends_it() {
 }
 
 #[test]
+fn the_connection_closes_when_the_lifetime_or_the_idle_timeout_is_over() {
+    for option in ["SESSIONS__LIFETIME__DEFAULT", "SESSIONS__IDLE__DEFAULT"] {
+        let place = Place::with_shop().option(option, "1s");
+        let server = place.serve();
+        let login = server.log_in("2", "BackOffice");
+        let mut reader = Reader::of(&server, &login);
+        assert_eq!(reader.next(), None, "{option}");
+    }
+}
+
+#[test]
 fn sessions_of_others_are_told_with_the_right_for_it_as_it_is_at_that_instant() {
     let place = Place::with_shop();
     let server = place.serve();

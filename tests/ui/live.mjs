@@ -40,6 +40,15 @@ await browse(async (browser) => {
   await page.mouse.move(0, 0);
   await row('P02').waitFor({ state: 'detached' });
 
+  // Accesses are no events, and still nobody who works is shown as idle.
+  const busy = await signIn('2', 'P01');
+  await row('P01').waitFor();
+  const age = () => row('P01').locator('.c-idle').textContent();
+  while (!/^(9|1\d) s$/.test(await age())) await page.waitForTimeout(200);
+  await call('GET', '/auth', { token: busy.token });
+  while (!/^[0-7] s$/.test(await age())) await page.waitForTimeout(200);
+  await call('DELETE', '/auth', { token: busy.token });
+
   // All of one person.
   const tokens = [await signIn('1', 'P01'), await signIn('1', 'PDA1')];
   await row('PDA1').getByRole('button', { name: /^End all: / }).click();

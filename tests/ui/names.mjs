@@ -30,6 +30,13 @@ await browse(async (browser) => {
   await shows(device);
   await shows(full);
   const row = page.locator('tbody tr', { has: page.getByText(full, { exact: true }) });
+  // A search by the full name asks for the login name, whatever is in that.
+  await page.getByLabel('Find a person').fill('שלום');
+  await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 1);
+  await row.waitFor();
+  await page.getByLabel('Find a device').fill('<img src=x onerror="');
+  await page.waitForTimeout(400);
+  await row.waitFor();
   await row.getByRole('button', { name: /^End: / }).click();
   assert.ok((await page.getByRole('dialog').textContent()).includes(full));
   await page.getByRole('dialog').getByRole('button', { name: 'Sign off' }).click();

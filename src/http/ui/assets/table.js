@@ -174,11 +174,12 @@ export function table({ label, columns, load, actions, empty, filters = [], sort
   return {
     node,
     reload,
-    // Something has changed: at once, or when nobody is at the rows any more.
-    refresh() {
+    // Something has changed: at once, or when nobody is at the rows any more;
+    // who may wait for it is told when it is `worth` that.
+    refresh(worth = true) {
       if (isHeld()) {
         waits = true;
-        fresh.hidden = false;
+        if (worth) fresh.hidden = false;
         return Promise.resolve();
       }
       return reload();

@@ -11,19 +11,25 @@ import { endAll, endOne, environments, sells } from '../sessions.js';
 import { pick, search, table } from '../table.js';
 import { exact, now, span, when } from '../time.js';
 
-const BARS_MAX = 8;
+const BARS_MAX = 6;
 // Not oftener than this a list is asked for anew, and a picture.
 const LIST_MS = 1000;
 const PICTURE_MS = 10_000;
 // Nobody has touched the page for so long: it asks for nothing more by itself,
 // so that the own session may come to its idle end.
 const AWAY_MS = 10 * 60_000;
+// Nobody is told of accesses, so how long somebody is idle is asked for again
+// after this long, and is not known any more when the answer is this old.
+const AGAIN_MS = 15_000;
+const STALE_MS = 60_000;
 
 export default function nowView({ profile, may }) {
   const tiles = h('div', { class: 'tiles' });
   const picture = h('div', { class: 'panel bars' });
   let touched = Date.now();
   const touch = () => (touched = Date.now());
+  let listed = 0;
+  const idle = (row) => (Date.now() - listed > STALE_MS ? '…' : span(now() - Date.parse(row.lastAccessAt)));
 
   const list = table({
     label: t('now.label'),
@@ -43,7 +49,7 @@ export default function nowView({ profile, may }) {
       { key: 'device', label: t('device'), sort: 'deviceName', cell: (row) => h('span', { class: 'person' }, device(row.identity.deviceName), h('span', { class: 'hint' }, t(`env.${row.identity.envName}`))) },
       { key: 'person', label: t('person'), sort: 'userName', cell: (row) => person(row.identity.userName) },
       { key: 'since', label: t('since'), sort: 'startedAt', cell: (row) => h('time', { datetime: row.startedAt, title: exact(row.startedAt) }, when(row.startedAt)) },
-      { key: 'idle', label: t('idle'), sort: 'lastAccessAt', ticks: true, cell: (row) => (row.endReason ? t(`reason.${row.endReason}`) : span(now() - Date.parse(row.lastAccessAt))) },
+      { key: 'idle', label: t('idle'), sort: 'lastAccessAt', ticks: true, cell: (row) => (row.endReason ? t(`reason.${row.endReason}`) : idle(row)) },
       { key: 'ends', label: t('ends'), sort: 'expiresAt', ticks: true, cell: (row) => (row.endReason ? '' : t('in', { span: span(Date.parse(row.expiresAt) - now()) })) },
     ],
     actions: (row) => {
@@ -56,7 +62,10 @@ export default function nowView({ profile, may }) {
         may('sessionDeleteAny') && button(t('end.all'), () => endAll('userName', userName), 'small quiet', named(t('end.all'), who)),
       ];
     },
-    load: (wanted) => get(`sessions${query(wanted)}`),
+    load: async (wanted) => {
+      listed = Date.now();
+      return get(`sessions${query(wanted)}`);
+    },
   });
 
   function showTiles(counts) {
@@ -97,7 +106,6 @@ export default function nowView({ profile, may }) {
     showTiles(counts);
   }
 
-  let listed = 0;
   let looked = 0;
   let listWaits = false;
   let pictureWaits = false;
@@ -105,9 +113,10 @@ export default function nowView({ profile, may }) {
   function catchUp() {
     const time = Date.now();
     if (document.hidden || time - touched > AWAY_MS) return;
-    if (listWaits && time - listed > LIST_MS) {
-      [listed, listWaits] = [time, false];
-      list.refresh();
+    const isOld = time - listed > AGAIN_MS;
+    if (isOld || (listWaits && time - listed > LIST_MS)) {
+      list.refresh(listWaits);
+      listWaits = false;
     }
     if (pictureWaits && time - looked > PICTURE_MS) {
       [looked, pictureWaits] = [time, false];
