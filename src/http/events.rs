@@ -86,17 +86,23 @@ fn written(told: &Told, place: ChangePlace) -> Vec<u8> {
         Told::Lost => out.extend_from_slice(b"event: resync\ndata: {}\n"),
         Told::Changes(changes) => {
             for change in changes {
-                out.extend_from_slice(b"event: notification\nid: ");
-                out.extend_from_slice(change.place.to_string().as_bytes());
-                out.extend_from_slice(b"\ndata: ");
-                write_change(&mut out, change);
-                out.extend_from_slice(b"\n\n");
+                out.extend_from_slice(change.written.get_or_init(|| event(change)));
             }
             out.extend_from_slice(b":\n");
         }
     }
     write_place(&mut out, place);
     out
+}
+
+/// One change as an event.
+fn event(change: &Change) -> Box<[u8]> {
+    let mut out = b"event: notification\nid: ".to_vec();
+    out.extend_from_slice(change.place.to_string().as_bytes());
+    out.extend_from_slice(b"\ndata: ");
+    write_change(&mut out, change);
+    out.extend_from_slice(b"\n\n");
+    out.into_boxed_slice()
 }
 
 /// The end of an event: without data it is none, and moves the reader's place.

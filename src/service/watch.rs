@@ -15,7 +15,7 @@ use crate::store::{Change, ChangePlace, Changed, Scope, Store};
 const PART_MAX: usize = 128;
 /// A reader that was just told something is told more after this long, so that
 /// many changes in a row cost few answers.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(200);
 /// The longest silence.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -86,7 +86,7 @@ impl<S: Store> Watcher<S> {
     /// session has ended, or the server stops.
     pub async fn next(&mut self) -> Option<Told> {
         let silence = Instant::now() + HEARTBEAT;
-        tokio::time::sleep_until(self.paused_until).await;
+        self.pause().await;
         loop {
             self.told.mark_unchanged();
             let part = self.app.store.changes().after(self.place, PART_MAX);
@@ -105,7 +105,8 @@ impl<S: Store> Watcher<S> {
             }
             if is_more {
                 // Nothing for this reader, and perhaps many such in a row.
-                tokio::time::sleep(PAUSE).await;
+                self.paused_until = Instant::now() + PAUSE;
+                self.pause().await;
             } else {
                 self.wait(silence).await;
             }
@@ -114,10 +115,36 @@ impl<S: Store> Watcher<S> {
 
     /// Returns when the session of the reader has ended, or the server stops.
     pub async fn ended(&mut self) {
-        while self.is_welcome().await {
+        loop {
+            // Before the look: what is told from here on wakes the wait.
             self.told.mark_unchanged();
+            if !self.is_welcome().await {
+                return;
+            }
             self.wait(Instant::now() + HEARTBEAT).await;
         }
+    }
+
+    /// Lets changes gather, but not beyond the end of the session.
+    async fn pause(&mut self) {
+        while Instant::now() < self.paused_until {
+            self.told.mark_unchanged();
+            if !self.is_live().await {
+                return;
+            }
+            self.wait(self.paused_until).await;
+        }
+    }
+
+    async fn is_live(&mut self) -> bool {
+        if *self.closing.borrow() {
+            return false;
+        }
+        let id = self.caller.session.id;
+        let found = self.app.store.find(id, &Scope::Any, self.app.now()).await;
+        let Some(session) = found else { return false };
+        self.caller.session = session;
+        true
     }
 
     fn tell(&mut self, told: Told) -> Told {
@@ -139,13 +166,9 @@ impl<S: Store> Watcher<S> {
 
     /// Whether its session is live and its rights, looked up anew, are there.
     async fn is_welcome(&mut self) -> bool {
-        if *self.closing.borrow() {
+        if !self.is_live().await {
             return false;
         }
-        let id = self.caller.session.id;
-        let found = self.app.store.find(id, &Scope::Any, self.app.now()).await;
-        let Some(session) = found else { return false };
-        self.caller.session = session;
         let directory = self.app.store.directory().await;
         let is_known = self.directory.as_ref();
         if !is_known.is_some_and(|known| Arc::ptr_eq(known, &directory)) {

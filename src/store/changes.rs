@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -48,7 +48,7 @@ pub enum Changed {
 }
 
 /// One change.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Change {
     /// Where it stands in the feed.
     pub place: ChangePlace,
@@ -60,6 +60,8 @@ pub struct Change {
     pub action: Action,
     /// To what.
     pub what: Changed,
+    /// As it is told, written by whoever tells it first: many are told the same.
+    pub written: OnceLock<Box<[u8]>>,
 }
 
 /// How far somebody has read. Places of one epoch are in the order of the
@@ -96,7 +98,7 @@ impl fmt::Display for ChangePlace {
 }
 
 /// A part of the feed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ChangePart {
     /// Changes, oldest first.
     pub changes: Vec<Arc<Change>>,
@@ -164,6 +166,7 @@ impl Changes {
             by,
             action,
             what,
+            written: OnceLock::new(),
         }));
         if list.kept.len() > CHANGES_KEPT_MAX
             && let Some(oldest) = list.kept.pop_front()
