@@ -3,11 +3,19 @@
 
 import assert from 'node:assert/strict';
 import { browse, call, close, open } from './browser.mjs';
+import { look, looks } from './look.mjs';
 
 const code = process.env.CODE;
 const password = 'correct horse battery';
 
 await browse(async (browser) => {
+  for (const [name, options] of Object.entries(looks)) {
+    const first = await open(browser, options);
+    await first.locator('main.bare form').waitFor();
+    await look(first, `${name}-first`);
+    await close(first);
+  }
+
   const page = await open(browser);
   await page.getByRole('heading', { name: 'Welcome' }).waitFor();
   const fill = async (values) => {

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { browse, call, close, logIn, open, signIn, view } from './browser.mjs';
+import { look } from './look.mjs';
 
 await browse(async (browser) => {
   const page = await open(browser);
@@ -30,6 +31,7 @@ await browse(async (browser) => {
   await page.getByRole('button', { name: 'Add a role' }).click();
   await fill({ Name: 'helper', 'Shown as': 'Helper', 'Rights of other services': 'pos.sale, pos.return' });
   await dialog.getByLabel('sessionReadAny').check();
+  await look(page, 'light-role');
   await add();
   await done('helper was added.');
 
@@ -81,6 +83,7 @@ await browse(async (browser) => {
   await fill({ Name: 'Web shop' });
   await add();
   await dialog.getByText(/shown this once/).waitFor();
+  await look(page, 'light-secret');
   const secret = await dialog.getByLabel('Secret', { exact: true }).inputValue();
   assert.match(secret, /^[0-9a-f]{64}$/);
   await dialog.getByRole('button', { name: 'Copy' }).last().click();
@@ -101,6 +104,7 @@ await browse(async (browser) => {
   await page.getByRole('button', { name: 'Back up now' }).click();
   await page.getByText('The backup is made and was read back.').waitFor();
   await page.locator('.backups').getByText('MB').first().waitFor();
+  await look(page, 'light-backups');
 
   // A password of one's own that somebody else has set is changed first.
   const must = { userName: 'new', name: 'New', password: 'set by boss', mustChangePassword: true, devices: [{ name: 'BackOffice' }] };
@@ -111,6 +115,7 @@ await browse(async (browser) => {
   await page.locator('input[autocomplete=current-password]').fill('set by boss');
   await page.getByRole('button', { name: 'Log in' }).click();
   await page.getByRole('heading', { name: 'Choose a new password' }).waitFor();
+  await look(page, 'light-must-change');
   await page.getByLabel('Password until now').fill('set by boss');
   await page.getByLabel('New password').fill('my own word');
   await page.getByRole('button', { name: 'Change password' }).click();

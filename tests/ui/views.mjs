@@ -2,38 +2,15 @@
 // axe to find, nothing beside the screen, a picture of each for people to judge.
 
 import assert from 'node:assert/strict';
-import { createRequire } from 'node:module';
-import { readFileSync } from 'node:fs';
-import { browse, call, close, logIn, open, PHONE, signIn, view } from './browser.mjs';
+import { browse, call, close, logIn, open, signIn, view } from './browser.mjs';
+import { look, looks } from './look.mjs';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const folder = process.env.SCREENSHOTS;
-const looks = {
-  light: { colorScheme: 'light', locale: 'en-GB' },
-  dark: { colorScheme: 'dark', locale: 'sk-SK' },
-  phone: { colorScheme: 'light', locale: 'en-GB', ...PHONE },
-  'phone-dark': { colorScheme: 'dark', locale: 'sk-SK', ...PHONE },
-};
 const views = ['now', 'past', 'users', 'devices', 'roles', 'keys', 'audit', 'server'];
 
 for (const [user, device] of [['1', 'P01'], ['2', 'P01'], ['1', 'PDA1'], ['999', 'LINK']]) await signIn(user, device);
 await call('POST', '/api/auth', { body: { userName: '1', password: 'wrong', deviceName: 'P01' } });
 const { token } = await signIn('999', 'BackOffice');
 await call('POST', '/apikeys', { token, body: { name: 'Web shop', userName: '999', deviceName: 'LINK', permissions: ['sessionCreate'] } });
-
-let found = 0;
-
-async function look(page, name) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-  for (const one of violations) {
-    found += 1;
-    console.error(`${name}: ${one.id}: ${one.help}: ${one.nodes.map((node) => node.html.slice(0, 160)).join(' | ')}`);
-  }
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  assert.ok(wide <= 0, `${name}: ${wide} px beside the screen`);
-  await page.screenshot({ path: `${folder}/${name}.png` });
-}
 
 await browse(async (browser) => {
   for (const [name, options] of Object.entries(looks)) {
@@ -60,6 +37,25 @@ await browse(async (browser) => {
     await close(page);
   }
 
+  // By keyboard: into the view, to the first button of a row, and back to it.
+  const keys = await open(browser);
+  await logIn(keys);
+  const focused = () => keys.evaluate(() => document.activeElement.id);
+  assert.equal(await focused(), 'main', 'a new view has the focus');
+  await keys.locator('.skip').focus();
+  await keys.keyboard.press('Enter');
+  assert.equal(await focused(), 'main');
+  const label = () => keys.evaluate(() => document.activeElement.getAttribute('aria-label') ?? '');
+  for (let pressed = 0; pressed < 30 && !(await label()).startsWith('End: '); pressed += 1) await keys.keyboard.press('Tab');
+  const on = await label();
+  assert.match(on, /^End: /);
+  await keys.keyboard.press('Enter');
+  await keys.getByRole('dialog').waitFor();
+  await keys.keyboard.press('Enter');
+  await keys.getByRole('dialog').waitFor({ state: 'detached' });
+  assert.equal(await label(), on, 'the focus comes back');
+  await close(keys);
+
   // The language is chosen once and remembered.
   const page = await open(browser);
   await page.getByLabel('Language').selectOption('sk');
@@ -68,4 +64,3 @@ await browse(async (browser) => {
   await page.getByRole('heading', { name: 'Prihlásenie' }).waitFor();
   await close(page);
 });
-assert.equal(found, 0, `axe found ${found}`);

@@ -42,6 +42,8 @@ async function route() {
   view = made.default({ profile, may });
   main.replaceChildren(h('h1', null, t(`nav.${key}`)), view.node);
   main.dataset.view = key;
+  // Whoever hears the page hears what it shows now, and goes on from there.
+  main.focus({ preventScroll: true });
   await view.start?.();
   if (mine === turn) main.dataset.ready = key;
 }
