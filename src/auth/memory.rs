@@ -16,7 +16,7 @@ use hashbrown::HashTable;
 use parking_lot::RwLock;
 
 pub use super::token::TokenError;
-use super::token::{Claims, KeyRing, SIGNATURE_CHARS, TOKEN_BYTES_MAX};
+use super::token::{Claims, KeyRing, NewToken, SIGNATURE_CHARS, TOKEN_BYTES_MAX};
 use crate::model::Timestamp;
 
 /// Parts of the memory, each with a lock of its own. A power of two.
@@ -87,6 +87,35 @@ impl Bearer {
             note: Some(note).filter(|note| *note != NO_NOTE),
             name,
         })
+    }
+
+    /// Makes the token of a session, as [`KeyRing::sign`] does, and remembers it:
+    /// its first use costs no check of a signature that was made here.
+    #[must_use]
+    pub fn sign(&self, new: &NewToken<'_>) -> Option<String> {
+        // Held until the token is in memory, as in `read`.
+        let keys = self.keys.read();
+        let (token, claims) = keys.sign_known(new)?;
+        self.seen.insert(Name::of(&token, &self.hasher), claims);
+        Some(token)
+    }
+
+    /// As [`Bearer::authenticate`], of a token whose time may be over: for
+    /// refreshing.
+    ///
+    /// # Errors
+    /// [`TokenError`], but not for its end.
+    pub fn read_even_expired(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(TokenError::Invalid);
+        }
+        let name = Name::of(token, &self.hasher);
+        let claims = match self.seen.find(&name) {
+            Some((claims, _)) => claims,
+            None => self.read(name, token)?,
+        };
+        claims.check_begun(now)?;
+        Ok(claims)
     }
 
     /// Notes a number beside a token, as long as the token is remembered: where
@@ -294,6 +323,32 @@ mod tests {
         shards
             .map(|shard| shard.read().young.len() + shard.read().old.len())
             .sum()
+    }
+
+    #[test]
+    fn a_token_that_was_made_here_is_known_before_its_first_use() {
+        let bearer = bearer();
+        let (session, stranger) = issue(&bearer, 2);
+        let new = NewToken {
+            session: &session,
+            issued_at: NOW,
+            jti: KeyNumber::FIRST.mark([2; 16]),
+        };
+        assert_eq!(len(&bearer), 0);
+        let token = bearer.sign(&new).unwrap();
+        assert_eq!((&token, len(&bearer)), (&stranger, 1));
+        let known = bearer.authenticate(&token, NOW).unwrap().claims;
+        assert_eq!(Ok(known), bearer.keys().read(&token));
+        // Its time may be over for a refresh, and for nothing else.
+        let late = NOW.plus(HOUR);
+        assert_eq!(bearer.read_even_expired(&token, late), Ok(known));
+        assert!(bearer.authenticate(&token, late).is_err());
+        // Other keys know nothing of it.
+        bearer.replace(KeyRing::generate("other", NOW, HOUR));
+        assert_eq!(
+            bearer.read_even_expired(&token, NOW),
+            Err(TokenError::Invalid)
+        );
     }
 
     #[test]

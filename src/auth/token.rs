@@ -57,11 +57,20 @@ impl Claims {
     /// # Errors
     /// [`TokenError::NotYetValid`], [`TokenError::Expired`].
     pub fn check(&self, now: Timestamp) -> Result<(), TokenError> {
-        if now < self.not_before {
-            return Err(TokenError::NotYetValid);
-        }
+        self.check_begun(now)?;
         if now >= self.expires_at {
             return Err(TokenError::Expired { sid: self.sid });
+        }
+        Ok(())
+    }
+
+    /// As [`Claims::check`], but for its end.
+    ///
+    /// # Errors
+    /// [`TokenError::NotYetValid`].
+    pub fn check_begun(&self, now: Timestamp) -> Result<(), TokenError> {
+        if now < self.not_before {
+            return Err(TokenError::NotYetValid);
         }
         Ok(())
     }
@@ -142,6 +151,12 @@ impl KeyRing {
     /// the record decides to the millisecond.
     #[must_use]
     pub fn sign(&self, new: &NewToken<'_>) -> Option<String> {
+        self.sign_known(new).map(|(token, _)| token)
+    }
+
+    /// As [`KeyRing::sign`], with what [`KeyRing::read`] will find in it.
+    #[must_use]
+    pub fn sign_known(&self, new: &NewToken<'_>) -> Option<(String, Claims)> {
         let number = KeyNumber::of(&new.jti);
         let held = self.keys.iter().find(|held| held.number == number)?;
         let session = new.session;
@@ -158,8 +173,8 @@ impl KeyRing {
             exp: session.expires_at.seconds_ceil(),
             jti: BASE64_URL_SAFE_NO_PAD.encode(new.jti).into(),
         };
-        held.key
-            .sign(&serde_json::to_vec(&payload).expect("texts and numbers are JSON"))
+        let payload = serde_json::to_vec(&payload).expect("texts and numbers are JSON");
+        Some((held.key.sign(&payload)?, self.claims(&payload)?))
     }
 
     /// Reads a token that is good at `now`.
@@ -179,10 +194,8 @@ impl KeyRing {
     /// [`TokenError`], but not for its end.
     pub fn read_even_expired(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
         let claims = self.read(token)?;
-        match claims.check(now) {
-            Err(TokenError::Expired { .. }) | Ok(()) => Ok(claims),
-            Err(error) => Err(error),
-        }
+        claims.check_begun(now)?;
+        Ok(claims)
     }
 
     /// Reads a token that was issued here, whatever the time. A token has one

@@ -314,7 +314,7 @@ impl<S: Store> App<S> {
         session: Session,
         tokens: &TokenState,
     ) -> Result<RefreshedPair, ServiceError> {
-        let signed = self.bearer.keys().sign(&NewToken {
+        let signed = self.bearer.sign(&NewToken {
             session: &session,
             issued_at: tokens.issued_at,
             jti: tokens.jti,
@@ -372,7 +372,6 @@ impl<S: Store> App<S> {
         let now = self.now();
         let claims = self
             .bearer
-            .keys()
             .read_even_expired(token_id, now)
             .map_err(|error| match error {
                 TokenError::Revoked { .. } => ServiceError::Unauthenticated {
