@@ -36,6 +36,8 @@ const ROUNDS: usize = 5;
 const CHECKS: usize = 30_000;
 /// Logins, refreshes and endings of a round.
 const CHANGES: usize = 10_000;
+/// Shares no divisor with [`CHANGES`]: users and devices in no obvious order.
+const SPREAD: usize = 7_919;
 /// Lists of a round.
 const LISTS: usize = 4_000;
 /// GETEX without HTTP, in a round.
@@ -62,6 +64,8 @@ fn main() {
     if !is_bench() {
         return;
     }
+    // Before the load keeps to a core of its own.
+    let machine = machine();
     let Some(programs) = Programs::build() else {
         return;
     };
@@ -72,6 +76,17 @@ fn main() {
         Server::start(programs.server(kind, ""), &log)
     });
     keep_to_core(CLIENT_CORE);
+    for (side, held) in sides.iter().zip(&held) {
+        let all = held.iter().enumerate();
+        let all: Vec<_> = all
+            .map(|(n, held)| side.request(Task::Check, n, Some(held)))
+            .collect();
+        drive(&side.server.address, &all, |_| None);
+        say(&format!(
+            "{}: every session used for the first time",
+            side.name
+        ));
+    }
     let mut report = Report::default();
     let memory: Vec<_> = sides.iter().map(Side::resident).collect();
     for side in &sides {
@@ -106,7 +121,7 @@ fn main() {
     for side in &sides {
         side.signal("-CONT");
     }
-    report.write(&sides, &memory);
+    report.write(&machine, &sides, &memory);
 }
 
 /// What is measured beside Tillgate, built and installed.
@@ -243,8 +258,9 @@ fn one_round(side: &Side, held: &[Held]) -> Vec<(Task, Round)> {
                 .map(of)
                 .map(|n| side.request(task, n, Some(&held[n])))
                 .collect(),
+            // No two alike, since a signed request is let in once.
             Task::LogIn => (0..CHANGES)
-                .map(of)
+                .map(|n| (n * SPREAD) % CHANGES)
                 .map(|n| side.request(task, n, None))
                 .collect(),
             Task::Refresh | Task::End => fresh
@@ -378,7 +394,7 @@ impl Report {
     }
 
     /// Writes `benches/RESULTS.md` and prints it.
-    fn write(&self, sides: &[Side], memory: &[u64]) {
+    fn write(&self, machine: &str, sides: &[Side], memory: &[u64]) {
         let mut text = format!(
             "# Beside others\n\nMade by `cargo bench --bench peers`: {SESSIONS} live sessions of {} \
              users on every side, in random order, {} connections, servers on one core and the load \
@@ -387,7 +403,7 @@ impl Report {
              SQLite does not wait for the disk.\n\n{}\n",
             shop::USERS,
             drive::CONNECTIONS,
-            machine()
+            machine
         );
         for task in TASKS {
             let _ = write!(
