@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 const METHODS: [&str; 4] = ["get", "post", "put", "delete"];
 
 /// The words of schemas that say something about values.
-const RULES: [&str; 13] = [
+const RULES: [&str; 14] = [
     "$ref",
     "type",
     "enum",
@@ -24,6 +24,7 @@ const RULES: [&str; 13] = [
     "maxLength",
     "format",
     "allOf",
+    "anyOf",
 ];
 /// The words that only tell the reader something.
 const REMARKS: [&str; 4] = ["description", "default", "writeOnly", "title"];
@@ -154,7 +155,18 @@ impl Document {
         {
             self.check(part, value, closed, at, faults);
         }
+        let any = rules.get("anyOf").and_then(Value::as_array);
+        let fits_one = any.is_none_or(|parts| {
+            parts.iter().any(|part| {
+                let mut its_faults = Vec::new();
+                self.check(part, value, closed, at, &mut its_faults);
+                its_faults.is_empty()
+            })
+        });
         let mut fault = |what: &str| faults.push(format!("{at} {what}: {value}"));
+        if !fits_one {
+            return fault("fits none of the alternatives");
+        }
         if !has_type(rules.get("type"), value) {
             return fault("has another type");
         }
@@ -270,7 +282,7 @@ fn unknown_in(schema: &Value, unknown: &mut BTreeSet<String>) {
                 .expect("properties are an object")
                 .values()
                 .for_each(|schema| unknown_in(schema, unknown)),
-            "allOf" => rule
+            "allOf" | "anyOf" => rule
                 .as_array()
                 .expect("a list")
                 .iter()

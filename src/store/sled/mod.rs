@@ -31,6 +31,6 @@ mod writer;
 
 pub use codec::FORMAT;
 #[cfg(feature = "faults")]
-pub use codec::pretend;
+pub use codec::{pretend, read_foreign};
 pub use open::{Notice, OpenError};
 pub use store::{Opened, SledStore};

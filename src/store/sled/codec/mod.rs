@@ -69,6 +69,30 @@ pub fn pretend(format: u8) {
     PRETENDED.store(format, std::sync::atomic::Ordering::Relaxed);
 }
 
+/// Reads bytes that nobody has written as every kind of record, their checksum
+/// made good: what a fuzzer asks. None of it may panic.
+#[cfg(feature = "faults")]
+pub fn read_foreign(bytes: &[u8]) {
+    use crate::model::{ApiKeyId, RoleName, SessionId, Timestamp, UserId};
+
+    let mut record = vec![FORMAT];
+    record.extend_from_slice(bytes);
+    let checksum = crc32fast::hash(&record);
+    record.extend_from_slice(&checksum.to_le_bytes());
+    let (names, session) = (&mut Names::default(), SessionId::GREATEST);
+    let device = DeviceName::parse("P01").expect("a name");
+    let role = RoleName::parse("cashier").expect("a name");
+    let _ = decode_session(session, &record, names);
+    let _ = decode_ended(Timestamp::from_millis(0), session, &record, names);
+    let _ = decode_fence(&record, names);
+    let _ = decode_audit(1, &record, names);
+    let _ = decode_user(UserId::from_bytes([0; 12]), &record);
+    let _ = decode_device(device, &record);
+    let _ = decode_role(role, &record);
+    let _ = decode_api_key(ApiKeyId::from_bytes([0; 12]), &record);
+    let _ = decode_lock(&record);
+}
+
 /// The bytes of a record.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     encode_as(format(), value)
