@@ -142,12 +142,14 @@ fn same_sweeps(a: &Swept, b: &Swept) -> bool {
 }
 
 /// The second store may look too early for what is due, never too late. What
-/// is overdue is left out: of sessions that were over at the same instant, a
-/// sweep that stops between them may have taken the one or the other.
+/// is overdue is left out, on either side: of sessions that were over at the
+/// same instant, a sweep that stops between them may have taken the one or the
+/// other, and a change may then have ended the other one.
 fn wakes_in_time(exact: Option<Timestamp>, next: Option<Timestamp>, now: Timestamp) -> bool {
     match (exact, next) {
         (Some(exact), _) if exact <= now => true,
         (Some(exact), Some(next)) => next <= exact,
+        (None, Some(next)) if next <= now => true,
         (exact, next) => exact == next,
     }
 }
