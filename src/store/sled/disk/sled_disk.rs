@@ -15,7 +15,7 @@ use sled::transaction::{ConflictableTransactionResult, TransactionError, Transac
 use sled::{Db, IVec, Transactional};
 
 use super::writes::{Tree, Writes};
-use super::{Batch, Disk, Head, Room};
+use super::{Batch, Disk, Head, Room, file_lock};
 use crate::store::sled::base::{Base, BaseFiles};
 use crate::store::sled::keys;
 use crate::store::sled::room::{self, Ballast};
@@ -61,9 +61,11 @@ pub struct Trees {
 }
 
 impl Trees {
-    /// Opens the database, or makes an empty one. May panic on damaged files:
-    /// the caller catches that.
+    /// Opens the database, or makes an empty one. Waits for one that was just
+    /// closed in this process. May panic on damaged files: the caller catches
+    /// that.
     pub fn open(db_dir: &Path) -> sled::Result<Self> {
+        file_lock::wait_until_free(db_dir)?;
         let db = sled::Config::new()
             .path(db_dir)
             .cache_capacity(CACHE_BYTES)

@@ -92,6 +92,46 @@ fn filled(dir: &Path) -> (Records, Head) {
     (records.into_iter().collect(), head)
 }
 
+/// A handle of the database's file that is locked, as sled's last thread may
+/// have one for a moment after the database was closed.
+fn hold_the_file(dir: &Path) -> File {
+    let file = File::open(SledDisk::db_dir(dir).join("db")).expect("there");
+    // sled lets go in its own time here, too.
+    file.lock().expect("locked");
+    file
+}
+
+#[test]
+fn a_database_that_is_not_let_go_of_yet_is_waited_for_and_opens_whole() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let loaded = open(dir.path(), WALL).expect("opens");
+    let head = loaded.head.clone();
+    drop(loaded);
+    let held = hold_the_file(dir.path());
+    let holder = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        drop(held);
+    });
+    let again = open(dir.path(), WALL).expect("opens");
+    holder.join().expect("no panic");
+    assert_eq!(again.notices, []);
+    assert_eq!(again.head, head);
+}
+
+#[test]
+fn a_database_that_somebody_else_holds_is_refused_and_stays_where_it_is() {
+    let dir = tempfile::tempdir().expect("a folder");
+    drop(open(dir.path(), WALL).expect("opens"));
+    let held = hold_the_file(dir.path());
+    let refused = open(dir.path(), WALL);
+    assert!(
+        matches!(refused, Err(OpenError::Locked { .. })),
+        "{refused:?}"
+    );
+    drop(held);
+    assert_eq!(open(dir.path(), WALL).expect("opens").notices, []);
+}
+
 #[test]
 fn what_was_written_is_read_and_nothing_is_said() {
     let dir = tempfile::tempdir().expect("a folder");

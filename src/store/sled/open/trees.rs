@@ -1,6 +1,7 @@
 //! Opening sled on files that may be damaged: 0.34 panics on most damage, and
 //! refuses a torn snapshot file that it does not need.
 
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -12,7 +13,8 @@ use crate::store::sled::disk::{SledDisk, Trees};
 /// Opens the database; the inner error says why it is damaged.
 ///
 /// # Errors
-/// The system refuses (rights, room, files): no sign of damage.
+/// The system refuses (rights, room, files), or somebody else holds the file:
+/// no sign of damage.
 pub fn open(
     dir: &Path,
     wall: Timestamp,
@@ -20,23 +22,28 @@ pub fn open(
 ) -> Result<Result<Trees, String>, OpenError> {
     let db_dir = SledDisk::db_dir(dir);
     remove_generating(&db_dir)?;
-    let first = match attempt(&db_dir)? {
+    let first = match attempt(dir)? {
         Ok(trees) => return Ok(Ok(trees)),
         Err(why) => why,
     };
     if !move_snapshots(dir, &db_dir, wall)? {
         return Ok(Err(first));
     }
-    let second = attempt(&db_dir)?;
+    let second = attempt(dir)?;
     if second.is_ok() {
         notices.push(Notice::SnapshotMovedAside);
     }
     Ok(second)
 }
 
-fn attempt(db_dir: &Path) -> Result<Result<Trees, String>, OpenError> {
-    match catch_unwind(AssertUnwindSafe(|| Trees::open(db_dir))) {
+fn attempt(dir: &Path) -> Result<Result<Trees, String>, OpenError> {
+    let db_dir = SledDisk::db_dir(dir);
+    match catch_unwind(AssertUnwindSafe(|| Trees::open(&db_dir))) {
         Ok(Ok(trees)) => Ok(Ok(trees)),
+        Ok(Err(sled::Error::Io(error))) if error.kind() == ErrorKind::WouldBlock => {
+            let dir = dir.to_owned();
+            Err(OpenError::Locked { dir })
+        }
         Ok(Err(sled::Error::Io(error))) if !speaks_of_damage(&error) => Err(OpenError::Io(error)),
         Ok(Err(error)) => Ok(Err(error.to_string())),
         Err(_) => Ok(Err("opening it panicked".to_owned())),
@@ -44,10 +51,13 @@ fn attempt(db_dir: &Path) -> Result<Result<Trees, String>, OpenError> {
 }
 
 fn speaks_of_damage(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{InvalidData, InvalidInput, NotFound, Other, UnexpectedEof};
     matches!(
         error.kind(),
-        InvalidData | InvalidInput | NotFound | Other | UnexpectedEof
+        ErrorKind::InvalidData
+            | ErrorKind::InvalidInput
+            | ErrorKind::NotFound
+            | ErrorKind::Other
+            | ErrorKind::UnexpectedEof
     )
 }
 
