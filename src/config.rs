@@ -212,7 +212,7 @@ pub struct HttpConfig {
 /// `[events]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventsConfig {
-    /// Who may read `/events` at once.
+    /// Who may read `/events` and the hub at once.
     pub readers_max: usize,
 }
 

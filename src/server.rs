@@ -8,24 +8,25 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::http1::{self, Parts};
 use hyper::service::{Service, service_fn};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use warp::http::StatusCode;
 use warp::http::header::CONTENT_TYPE;
 use warp::reply::Response;
 
 use self::pulse::{Phase, Pulse};
 use self::watched::Watched;
-use crate::http::{Answers, ApiError, EVENT_STREAM, Peer};
+use crate::http::{Answers, ApiError, EVENT_STREAM, Peer, Upgrade};
 
 mod pulse;
 mod watched;
@@ -272,6 +273,7 @@ async fn connection(
         address,
         body_timeout: limits.body_timeout,
     };
+    let next = OnceLock::new();
     let service = TowerToHyperService::new(warp::service(answers.to(peer)));
     let requests = service_fn(|request: Request<Incoming>| {
         pulse.enter(Phase::Answering);
@@ -279,11 +281,19 @@ async fn connection(
         let answer = answers
             .at_once(method, request.version(), uri, request.headers())
             .map_or_else(|| Answer::Coming(service.call(request)), Answer::Given);
-        let pulse = &pulse;
+        let (pulse, next) = (&pulse, &next);
         async move {
             let answer = match answer {
                 Answer::Coming(answer) => {
-                    let answer = answer.await;
+                    let mut answer = answer.await;
+                    if let Ok(switching) = &mut answer
+                        && switching.status() == StatusCode::SWITCHING_PROTOCOLS
+                        && let Some(upgrade) = switching.extensions_mut().remove::<Upgrade>()
+                    {
+                        // hyper takes nothing more behind it, so there is one.
+                        let _ = next.set(upgrade);
+                        return answer;
+                    }
                     // One that goes on is the last of its connection; how long
                     // it takes is its own affair.
                     if answer.as_ref().is_ok_and(goes_on) {
@@ -301,8 +311,10 @@ async fn connection(
     let io = Watched::new(stream, &pulse, unread);
     let mut connection = http_1().serve_connection(io, requests);
     let end = drive(&mut connection, &pulse, limits, stop).await;
-    let stream = connection.into_parts().io.into_stream();
+    let Parts { io, read_buf, .. } = connection.into_parts();
+    let stream = io.into_stream();
     match end {
+        End::Done if let Some(upgrade) = next.into_inner() => upgrade.carry(stream, read_buf).await,
         End::Overdue(Phase::Head) => part(stream, &answers.unread(&ApiError::TooSlow)).await,
         // Whoever does not read its answer gets no more of our time.
         End::Overdue(Phase::Answering) => {}

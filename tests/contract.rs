@@ -88,11 +88,13 @@ fn whoever_knows_only_the_document_finds_no_answer_that_it_does_not_have() {
         // is the stored one.
         .args(["--exclude-checks", "positive_data_acceptance"])
         .args(["--request-timeout", "60", "--no-color"])
-        // They hold their answer back on purpose; tests/events.rs and
-        // tests/archive.rs ask them.
+        // They hold their answer back on purpose, or go on as a WebSocket;
+        // tests/events.rs, tests/archive.rs and tests/hub.rs ask them.
         .args([
             "--exclude-path",
             "/events",
+            "--exclude-path",
+            "/signalr/v1/mainHub",
             "--exclude-path",
             "/sessions/revocations",
         ])

@@ -10,12 +10,12 @@ use tokio::sync::mpsc;
 use warp::http::HeaderName;
 use warp::http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 
+use super::notification;
 use super::problem::ApiError;
 use super::reply::Reply;
 use super::request::Request;
-use super::wire;
 use crate::service::{App, Reach, Told, Watcher};
-use crate::store::{Action, Change, ChangePlace, Changed, Store};
+use crate::store::{Change, ChangePlace, Store};
 
 /// The kind of answer that goes on.
 pub const EVENT_STREAM: &str = "text/event-stream";
@@ -25,8 +25,6 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// How long a browser waits before it comes back, in milliseconds.
 const RETRY: &[u8] = b"retry: 2000\n";
-/// The name that the documented API gives to what happened.
-const CHANGED: &str = "portos.resources.changed";
 
 /// The pieces of an answer that goes on. Bounded: whoever makes them waits for
 /// whoever reads them.
@@ -86,7 +84,7 @@ fn written(told: &Told, place: ChangePlace) -> Vec<u8> {
         Told::Lost => out.extend_from_slice(b"event: resync\ndata: {}\n"),
         Told::Changes(changes) => {
             for change in changes {
-                out.extend_from_slice(change.written.get_or_init(|| event(change)));
+                write_event(&mut out, change);
             }
             out.extend_from_slice(b":\n");
         }
@@ -96,13 +94,12 @@ fn written(told: &Told, place: ChangePlace) -> Vec<u8> {
 }
 
 /// One change as an event.
-fn event(change: &Change) -> Box<[u8]> {
-    let mut out = b"event: notification\nid: ".to_vec();
+fn write_event(out: &mut Vec<u8>, change: &Change) {
+    out.extend_from_slice(b"event: notification\nid: ");
     out.extend_from_slice(change.place.to_string().as_bytes());
     out.extend_from_slice(b"\ndata: ");
-    write_change(&mut out, change);
+    out.extend_from_slice(notification::of(change));
     out.extend_from_slice(b"\n\n");
-    out.into_boxed_slice()
 }
 
 /// The end of an event: without data it is none, and moves the reader's place.
@@ -110,41 +107,4 @@ fn write_place(out: &mut Vec<u8>, place: ChangePlace) {
     out.extend_from_slice(b"id: ");
     out.extend_from_slice(place.to_string().as_bytes());
     out.extend_from_slice(b"\n\n");
-}
-
-/// One notification in the documented form, on one line.
-fn write_change(out: &mut Vec<u8>, change: &Change) {
-    out.extend_from_slice(b"{\"e\":");
-    wire::write_text(out, CHANGED);
-    out.extend_from_slice(b",\"s\":{\"c\":null,\"identity\":");
-    wire::write_author(out, &change.by);
-    out.extend_from_slice(b"},\"r\":null,\"ca\":\"");
-    change.at.write_iso(out);
-    out.extend_from_slice(b"\",\"ea\":null,\"p\":{\"action\":\"");
-    out.extend_from_slice(match change.action {
-        Action::Created => b"created",
-        Action::Updated => b"updated",
-        Action::Deleted => b"deleted",
-    });
-    out.extend_from_slice(b"\",\"resource\":{\"name\":\"");
-    let (kind, id, version) = match &change.what {
-        Changed::Session(session, _) => ("session", session.id.as_str(), session.version),
-        Changed::Resource { kind, id, version } => (*kind, &**id, *version),
-    };
-    out.extend_from_slice(kind.as_bytes());
-    out.extend_from_slice(b"\",\"id\":");
-    wire::write_text(out, id);
-    out.extend_from_slice(b",\"version\":");
-    wire::write_number(out, version.0);
-    out.push(b'}');
-    if let Changed::Session(session, reason) = &change.what {
-        out.extend_from_slice(b",\"identity\":");
-        wire::write_identity(out, &session.identity);
-        if let Some(reason) = reason {
-            out.extend_from_slice(b",\"endReason\":\"");
-            out.extend_from_slice(reason.as_str().as_bytes());
-            out.push(b'"');
-        }
-    }
-    out.extend_from_slice(b"}}");
 }

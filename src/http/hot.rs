@@ -4,7 +4,7 @@
 //!
 //! It is answered before any route, without waiting and without a copy of the
 //! request. Whatever is unusual about a request (another method, another path,
-//! another session, no credentials, `If-None-Match`, an `Accept` without JSON,
+//! another session, a query, no credentials, `If-None-Match`, an `Accept` without JSON,
 //! an access that must be written first) leaves it to the general table, whose
 //! handler gives the same answers. Such a request has not been counted as an
 //! access yet, so it is counted once.
@@ -26,7 +26,7 @@ pub(super) fn answer<S: Store>(
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Option<Response> {
-    if *method != Method::GET || headers.contains_key(IF_NONE_MATCH) {
+    if *method != Method::GET || uri.query().is_some() || headers.contains_key(IF_NONE_MATCH) {
         return None;
     }
     let id = session_id(uri.path())?;

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use hyper::upgrade::OnUpgrade;
 use warp::Filter;
 use warp::http::header::{ALLOW, HeaderMap, HeaderValue};
 use warp::http::{Method, StatusCode, Uri, Version};
@@ -41,11 +42,13 @@ pub mod fields;
 mod form;
 mod health;
 mod hot;
+mod hub;
 mod i18n;
 mod keys;
 mod listed;
 mod listing;
 mod named;
+mod notification;
 mod openapi;
 mod problem;
 mod reply;
@@ -59,6 +62,7 @@ mod signed;
 pub(crate) mod testing;
 mod tokens;
 mod ui;
+mod upgrade;
 mod users;
 pub mod wire;
 
@@ -67,6 +71,7 @@ pub use self::events::EVENT_STREAM;
 pub use self::roles::input as role_input;
 pub use self::signed::ForwardedHost;
 pub use self::ui::AllowedHosts;
+pub use self::upgrade::Upgrade;
 pub use self::users::input as user_input;
 
 /// What the configuration decides for HTTP.
@@ -175,6 +180,8 @@ enum Place<'a> {
     OpenApi,
     UiSession,
     Events,
+    Hub,
+    HubNegotiation,
 }
 
 /// Makes the list of all paths, and the function that finds a path in it, out
@@ -227,6 +234,8 @@ paths! {
     ["readyz"] => (Place::Ready, "/readyz", "GET, HEAD, OPTIONS"),
     ["setup"] => (Place::SetUp, "/setup", "POST, OPTIONS"),
     ["events"] => (Place::Events, "/events", "GET, HEAD, OPTIONS"),
+    ["signalr", "v1", "mainHub"] => (Place::Hub, "/signalr/v1/mainHub", "GET, HEAD, OPTIONS"),
+    ["signalr", "v1", "mainHub", "negotiate"] => (Place::HubNegotiation, "/signalr/v1/mainHub/negotiate", "POST, OPTIONS"),
     ["ui", "session"] => (Place::UiSession, "/ui/session", "POST, DELETE, OPTIONS"),
     ["openapi.json"] => (Place::OpenApi, "/openapi.json", "GET, HEAD, OPTIONS"),
 }
@@ -288,6 +297,8 @@ async fn dispatch<S: Store>(
         (Verb::Get, Place::Ready) => health::ready(app),
         (Verb::Get, Place::OpenApi) => Ok(openapi::get()),
         (Verb::Get, Place::Events) => events::get(&shared.app, request).await,
+        (Verb::Get, Place::Hub) => hub::connect(&shared.app, request).await,
+        (Verb::Post, Place::HubNegotiation) => hub::negotiate(app, request).await,
         (Verb::Post, Place::UiSession) => ui::session::log_in(app, request).await,
         (Verb::Delete, Place::UiSession) => ui::session::log_out(app, request).await,
         (Verb::Post, Place::SetUp) => set_up::create(app, request).await,
@@ -301,6 +312,9 @@ async fn dispatch<S: Store>(
 
 /// Where health stands besides: the one address of the second version.
 const HEALTH_V2: &str = "/api/v2/health";
+
+/// Addresses end up in logs and histories.
+const TOKEN_IN_ADDRESS: &str = "Tokens belong into the Authorization header; only the upgrade of the hub takes an access_token.";
 
 async fn handle<S: Store>(
     shared: &Shared<S>,
@@ -325,8 +339,12 @@ async fn handle<S: Store>(
     // are no JSON.
     let any_accept = matches!(
         place,
-        Place::Health | Place::Live | Place::Ready | Place::Verify | Place::Events
+        Place::Health | Place::Live | Place::Ready | Place::Verify | Place::Events | Place::Hub
     );
+    let takes_token = matches!(place, Place::Hub | Place::HubNegotiation);
+    if !takes_token && request.parameter(request::ACCESS_TOKEN).is_some() {
+        return Err(ApiError::Unreadable(TOKEN_IN_ADDRESS));
+    }
     if !any_accept && !request::takes_json(&request.headers) {
         return Err(ApiError::NotAcceptable);
     }
@@ -447,26 +465,30 @@ fn everything<S: Store>(
         .and(warp::path::full())
         .and(query)
         .and(warp::header::headers_cloned())
+        .and(warp::ext::optional::<OnUpgrade>())
         .and(warp::body::stream().map(Body::new))
-        .then(move |method, path: FullPath, query, headers, body| {
-            let path = path.as_str().to_owned();
-            let known = OnceLock::new();
-            let believes_host = shared.settings.forwarded_host.trusts(peer.address.ip());
-            let request = Request {
-                method,
-                path,
-                query,
-                headers,
-                peer,
-                id: None,
-                believes_host,
-                allowed_hosts: Arc::clone(&shared.settings.allowed_hosts),
-                body,
-                known,
-            };
-            // Boxed: it is large, and moved several times.
-            Box::pin(answer(Arc::clone(&shared), request))
-        })
+        .then(
+            move |method, path: FullPath, query, headers, upgrade: Option<OnUpgrade>, body| {
+                let path = path.as_str().to_owned();
+                let known = OnceLock::new();
+                let believes_host = shared.settings.forwarded_host.trusts(peer.address.ip());
+                let request = Request {
+                    method,
+                    path,
+                    query,
+                    headers,
+                    peer,
+                    id: None,
+                    can_upgrade: upgrade.is_some(),
+                    believes_host,
+                    allowed_hosts: Arc::clone(&shared.settings.allowed_hosts),
+                    body,
+                    known,
+                };
+                // Boxed: it is large, and moved several times.
+                Box::pin(answer(Arc::clone(&shared), request))
+            },
+        )
         .recover(|_: warp::Rejection| {
             std::future::ready(Ok::<_, Infallible>(StatusCode::INTERNAL_SERVER_ERROR))
         })

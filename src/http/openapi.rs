@@ -25,6 +25,7 @@ const PIECES: &[&str] = &[
     include_str!("openapi/server.json"),
     include_str!("openapi/page.json"),
     include_str!("openapi/events.json"),
+    include_str!("openapi/hub.json"),
 ];
 
 static DOCUMENT: LazyLock<Vec<u8>> = LazyLock::new(|| wire::json(&document()));

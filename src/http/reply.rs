@@ -13,6 +13,7 @@ use warp::http::{Response as HttpResponse, StatusCode};
 use warp::reply::Response;
 
 use super::events::Pieces;
+use super::upgrade::Upgrade;
 use crate::model::{Timestamp, Version};
 
 /// The `traceId` of problems, on every answer.
@@ -35,6 +36,8 @@ pub(super) struct Reply {
     pub body: Vec<u8>,
     /// What comes behind the body, for as long as it comes.
     pub pieces: Option<Pieces>,
+    /// What goes on with the connection behind this answer.
+    pub upgrade: Option<Upgrade>,
 }
 
 impl Reply {
@@ -50,6 +53,7 @@ impl Reply {
             headers: vec![(CONTENT_TYPE, JSON)],
             body,
             pieces: None,
+            upgrade: None,
         }
     }
 
@@ -60,6 +64,7 @@ impl Reply {
             headers: vec![(CONTENT_TYPE, PROBLEM_JSON)],
             body,
             pieces: None,
+            upgrade: None,
         }
     }
 
@@ -70,6 +75,7 @@ impl Reply {
             headers: Vec::new(),
             body: Vec::new(),
             pieces: None,
+            upgrade: None,
         }
     }
 
@@ -78,6 +84,14 @@ impl Reply {
         Self {
             pieces: Some(pieces),
             ..Self::empty(StatusCode::OK)
+        }
+    }
+
+    /// 101: the connection goes on as something else.
+    pub(super) fn switching(upgrade: Upgrade) -> Self {
+        Self {
+            upgrade: Some(upgrade),
+            ..Self::empty(StatusCode::SWITCHING_PROTOCOLS)
         }
     }
 
@@ -105,11 +119,15 @@ impl Reply {
             headers,
             body,
             pieces,
+            upgrade,
         } = self;
         let mut response = stamp.response(status, body);
         if let Some(pieces) = pieces {
             *response.body_mut() =
                 warp::Reply::into_response(warp::reply::stream(pieces)).into_body();
+        }
+        if let Some(upgrade) = upgrade {
+            response.extensions_mut().insert(upgrade);
         }
         for (name, value) in headers {
             if name == CACHE_CONTROL {

@@ -26,7 +26,9 @@ const HEADERS_MAX: usize = 64;
 /// Longest address.
 const URI_BYTES_MAX: usize = 8 * 1024;
 /// No route has more segments than this, prefix aside.
-const SEGMENTS_MAX: usize = 3;
+const SEGMENTS_MAX: usize = 4;
+/// The parameter of a query in which only the hub takes a token.
+pub(super) const ACCESS_TOKEN: &str = "access_token";
 /// Media ranges of an `Accept` beyond these are not looked at.
 const MEDIA_RANGES_MAX: usize = 32;
 
@@ -68,6 +70,8 @@ pub(super) struct Request {
     pub peer: Peer,
     /// Its `X-Request-Id`, once it has one.
     pub id: Option<Arc<str>>,
+    /// Whether HTTP lets its connection go on as something else.
+    pub can_upgrade: bool,
     /// Whether who sent it may say for which host it was.
     pub believes_host: bool,
     /// For which hosts its cookie counts.
@@ -331,7 +335,7 @@ mod tests {
             ("/users/%zz", None),
             ("/users/%f", None),
             ("/users/%ff", None),
-            ("/a/b/c/d", None),
+            ("/a/b/c/d/e", None),
             ("*", None),
             ("", None),
         ] {

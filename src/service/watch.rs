@@ -82,8 +82,21 @@ impl<S: Store> Watcher<S> {
         self.place
     }
 
+    /// The place behind the newest change there is, told or not.
+    #[must_use]
+    pub fn newest(&self) -> ChangePlace {
+        self.app.store.changes().last()
+    }
+
+    /// Whether the server stops, which ends it, too.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        *self.closing.borrow()
+    }
+
     /// What it is told next, at the latest after [`HEARTBEAT`]. `None`: its
-    /// session has ended, or the server stops.
+    /// session has ended, or the server stops. Nothing is lost when this is dropped
+    /// before it is ready.
     pub async fn next(&mut self) -> Option<Told> {
         let silence = Instant::now() + HEARTBEAT;
         self.pause().await;
@@ -137,7 +150,7 @@ impl<S: Store> Watcher<S> {
     }
 
     async fn is_live(&mut self) -> bool {
-        if *self.closing.borrow() {
+        if self.is_stopping() {
             return false;
         }
         let id = self.caller.session.id;

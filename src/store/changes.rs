@@ -60,7 +60,8 @@ pub struct Change {
     pub action: Action,
     /// To what.
     pub what: Changed,
-    /// As it is told, written by whoever tells it first: many are told the same.
+    /// As notifications have it, written by whoever tells it first: many are told the
+    /// same.
     pub written: OnceLock<Box<[u8]>>,
 }
 

@@ -361,6 +361,20 @@ pub const ROWS: &[Row] = &[
     row(("GET", "/events"), Access::Login, 200, NOTHING, |_| {
         bare("/events")
     }),
+    row(
+        ("GET", "/signalr/v1/mainHub"),
+        Access::Login,
+        101,
+        NOTHING,
+        |_| bare("/signalr/v1/mainHub"),
+    ),
+    row(
+        ("POST", "/signalr/v1/mainHub/negotiate"),
+        Access::Login,
+        200,
+        NOTHING,
+        |_| bare("/signalr/v1/mainHub/negotiate"),
+    ),
     row(("POST", "/ui/session"), Access::Open, 200, EITHER, |s| {
         let body = json!({"userName": s.user, "password": PASSWORD, "deviceName": s.device});
         ("/ui/session".to_owned(), body)

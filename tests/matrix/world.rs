@@ -310,6 +310,9 @@ impl World {
         };
         // A browser says so of every request from a page of the server's own.
         headers.push(("Sec-Fetch-Site".to_owned(), "same-origin".to_owned()));
+        if path == "/signalr/v1/mainHub" {
+            headers.extend(crate::support::upgrade());
+        }
         if !kind.is_empty() {
             headers.push(("Content-Type".to_owned(), kind.to_owned()));
         }

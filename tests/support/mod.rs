@@ -399,6 +399,17 @@ fn wait(child: &mut Child) -> std::process::ExitStatus {
     }
 }
 
+/// The headers of an upgrade to a WebSocket.
+pub fn upgrade() -> [(String, String); 4] {
+    [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+}
+
 fn headers(token: Option<&str>) -> Vec<(String, String)> {
     token
         .map(|token| ("Authorization".to_owned(), format!("Bearer {token}")))
