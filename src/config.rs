@@ -56,6 +56,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// The feed of changes.
     pub events: EventsConfig,
+    /// What is told to monitoring.
+    pub metrics: MetricsConfig,
     /// Requests signed with API keys.
     pub nws4: Nws4Config,
     /// Passwords and their hashing.
@@ -214,6 +216,14 @@ pub struct HttpConfig {
 pub struct EventsConfig {
     /// Who may read `/events` and the hub at once.
     pub readers_max: usize,
+}
+
+/// `[metrics]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// The file with the token that whoever reads `/metrics` needs; `None`: this
+    /// machine only.
+    pub token_file: Option<PathBuf>,
 }
 
 /// A language that answers are written in.

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod http;
+pub mod meter;
 pub mod model;
 pub mod ndata;
 pub mod server;

@@ -218,6 +218,7 @@ async fn accept(
     connections: &mut JoinSet<()>,
 ) {
     let room = Arc::new(Semaphore::new(limits.connections()));
+    answers.connections().set_max(limits.connections());
     let mut stopping = stop.clone();
     loop {
         let accepted = tokio::select! {
@@ -229,14 +230,16 @@ async fn accept(
         match accepted {
             Ok((stream, address, permit)) => {
                 let served = connection(stream, address, answers.clone(), limits, stop.clone());
+                let open = answers.connections().accept();
                 connections.spawn(async move {
                     served.await;
-                    drop(permit);
+                    drop((permit, open));
                 });
             }
             Err(error) => {
                 // Out of files, or a client that left while it queued. The
                 // first lasts, so this must not spin.
+                answers.connections().failed.count();
                 tracing::warn!(target: "http", %error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_RETRY).await;
             }

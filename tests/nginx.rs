@@ -296,6 +296,11 @@ fn nginx_lets_through_who_is_logged_in_and_tells_the_service_who_it_is() {
     assert_eq!(scene.get("/public/", None, &[]).0, 200);
     assert_eq!(scene.get("/_tillgate/login", Some(&owner), &[]).0, 404);
     assert_eq!(scene.get("/api/sessions", Some(&owner), &[]).0, 200);
+    for path in ["/api/metrics", "/api/v1/metrics", "/api/%6detrics"] {
+        let local = [("Host", "127.0.0.1")];
+        let (status, _) = scene.nginx.send("GET", path, &local, "");
+        assert_eq!(status, 404, "{path}");
+    }
 
     scene.server.delete("/api/auth", &owner.token);
     assert_eq!(scene.get("/prices", Some(&owner), &[]).0, 401);

@@ -261,7 +261,7 @@ impl<'a> Run<'a> {
             )
         });
         let body = match answer.header("content-type") {
-            "text/event-stream" => Value::String(answer.text.clone()),
+            kind if kind.starts_with("text/") => Value::String(answer.text.clone()),
             _ => answer.json(),
         };
         let faults = self.document.faults(&content["schema"], &body, true);

@@ -10,13 +10,16 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("ndata", &["model"]),
-    ("auth", &["model"]),
-    ("store", &["model", "ndata"]),
-    ("service", &["model", "ndata", "auth", "store", "clock"]),
+    ("auth", &["model", "meter"]),
+    ("store", &["model", "ndata", "meter"]),
+    (
+        "service",
+        &["model", "ndata", "auth", "store", "clock", "meter"],
+    ),
     (
         "http",
         &[
-            "model", "ndata", "auth", "store", "service", "clock", "config",
+            "model", "ndata", "auth", "store", "service", "clock", "config", "meter",
         ],
     ),
     ("server", &["model", "service", "http", "clock"]),
@@ -35,8 +38,9 @@ const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    // Leaves: everybody may need the time; options become the types of those
-    // whom they steer.
+    // Leaves: everybody may need the time, and counts; options become the types
+    // of those whom they steer.
+    ("meter", &[]),
     ("clock", &["model"]),
     ("config", &["model", "auth", "store", "server"]),
     // Fails as a command does, and is started by commands only.

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
@@ -13,6 +14,7 @@ use tokio::sync::oneshot;
 use self::queue::{Full, Queue};
 use super::password::{self, HashError, HashParams};
 use super::secret::Secret;
+use crate::meter::{Counter, Distribution, Histogram};
 
 mod queue;
 
@@ -43,6 +45,23 @@ struct Shared {
     state: Mutex<State>,
     /// Something was queued, or the pool ends.
     changed: Condvar,
+    /// How long each hash took, without the wait before it.
+    hashed: Histogram,
+    /// Jobs for which there was no room.
+    refused: Counter,
+}
+
+/// What a pool has done, and how it stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolFigures {
+    /// Its threads.
+    pub threads: usize,
+    /// Passwords that wait.
+    pub waiting: usize,
+    /// How long each hash took, without the wait before it.
+    pub hashed: Distribution,
+    /// Passwords that were refused because too many waited.
+    pub refused: u64,
 }
 
 #[derive(Debug, Default)]
@@ -137,6 +156,18 @@ impl HashPool {
         password::is_cheaper(stored, self.params)
     }
 
+    /// What it has done, and how it stands.
+    #[must_use]
+    pub fn figures(&self) -> PoolFigures {
+        let state = self.shared.state.lock();
+        PoolFigures {
+            threads: state.threads,
+            waiting: state.queue.len(),
+            hashed: self.shared.hashed.read(),
+            refused: self.shared.refused.get(),
+        }
+    }
+
     fn submit(&self, peer: IpAddr, job: Job) -> Result<(), PoolError> {
         let mut state = self.shared.state.lock();
         if state.threads == 0 {
@@ -145,7 +176,10 @@ impl HashPool {
         state
             .queue
             .push(share_of(peer), job, Job::is_wanted)
-            .map_err(|Full| PoolError::Busy)?;
+            .map_err(|Full| {
+                self.shared.refused.count();
+                PoolError::Busy
+            })?;
         drop(state);
         self.shared.changed.notify_one();
         Ok(())
@@ -180,8 +214,10 @@ fn work(shared: &Shared) {
     // helps; a system that refuses it hashes all the same.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
     while let Some(job) = next(shared) {
+        let started = Instant::now();
         // A panic answers its caller by dropping the job, and ends nothing else.
         let _ = catch_unwind(AssertUnwindSafe(|| job.carry_out()));
+        shared.hashed.count(started.elapsed());
     }
 }
 
@@ -237,7 +273,7 @@ mod tests {
     use std::future::Future;
     use std::pin::{Pin, pin};
     use std::task::{Context, Poll, Waker};
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     const FLOOD: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
     const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));

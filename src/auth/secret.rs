@@ -4,6 +4,8 @@
 use std::fmt;
 use std::hint::black_box;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+
 /// A password in clear text.
 ///
 /// `Debug` never shows it, and there is no `Display` and no `Clone`. Its
@@ -22,6 +24,12 @@ impl Secret {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// Whether this is it. Takes the same time wherever the two differ.
+    #[must_use]
+    pub fn is(&self, text: &str) -> bool {
+        verify_slices_are_equal(self.0.as_bytes(), text.as_bytes()).is_ok()
     }
 
     /// Its length in bytes.

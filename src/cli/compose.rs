@@ -14,6 +14,7 @@ use crate::auth::nws4::{self, Window};
 use crate::auth::password;
 use crate::auth::policy::{Blocked, PasswordPolicy};
 use crate::auth::pool::HashPool;
+use crate::auth::secret::Secret;
 use crate::auth::setup_code::SetUpCode;
 use crate::auth::token::KeyRing;
 use crate::clock::{Clock, SystemTimeSource, TimeSource};
@@ -24,10 +25,14 @@ use crate::ndata;
 use crate::server;
 use crate::service::backups::{BackupKeeper, BackupRules};
 use crate::service::rehash::Rehashing;
-use crate::service::{App, Feed, KeyKeeper, Policy, SetUpGate, SignedDoor, sweep::SweeperState};
+use crate::service::{
+    App, Feed, KeyKeeper, Logins, Policy, SetUpGate, SignedDoor, sweep::SweeperState,
+};
 use crate::store::sled::{OpenError, Opened, SledStore};
 use crate::store::{BackupFolder, SIGNING_KEYS, Store};
 
+/// The shortest token: nobody guesses 16 characters.
+const METRICS_TOKEN_CHARS_MIN: usize = 16;
 /// The largest list of blocked passwords: all of it is kept in memory.
 const BLOCK_LIST_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
@@ -110,6 +115,7 @@ pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> 
         set_up: SetUpGate::new(code),
         rehashing: Rehashing::default(),
         feed: Feed::new(config.events.readers_max),
+        logins: Logins::default(),
         sweeper: SweeperState::default(),
         backups: BackupKeeper::new(backup_rules(config)),
     };
@@ -211,8 +217,8 @@ async fn keys(
 }
 
 /// What the configuration says about answers.
-pub fn settings(config: &Config) -> http::Settings {
-    http::Settings {
+pub fn settings(config: &Config) -> Result<http::Settings, Failure> {
+    Ok(http::Settings {
         default_language: match config.http.language {
             Language::English => http::Language::English,
             Language::Slovak => http::Language::Slovak,
@@ -223,8 +229,37 @@ pub fn settings(config: &Config) -> http::Settings {
             proxies: config.http.trusted_proxies.clone(),
         },
         allowed_hosts: Arc::new(allowed_hosts(config)),
+        metrics: metrics_door(config)?,
         log_requests: config.log.requests,
+    })
+}
+
+/// Who may read the metrics.
+fn metrics_door(config: &Config) -> Result<http::MetricsDoor, Failure> {
+    let Some(file) = &config.metrics.token_file else {
+        return Ok(http::MetricsDoor::default());
+    };
+    let failure = |why: &dyn std::fmt::Display| {
+        let sentence = format!(
+            "metrics.token_file: {}: {why}; name a file that holds a token of at least \
+             {METRICS_TOKEN_CHARS_MIN} characters on one line, or off",
+            file.display()
+        );
+        Failure::new(Exit::Config, sentence)
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| failure(&error))?;
+    let token = text.trim_ascii();
+    if token.len() < METRICS_TOKEN_CHARS_MIN {
+        return Err(failure(&"is too short"));
     }
+    if !token
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b',')
+    {
+        return Err(failure(&"holds characters that no token has"));
+    }
+    let token = Some(Arc::new(Secret::new(token.to_owned())));
+    Ok(http::MetricsDoor { token })
 }
 
 /// Under which names browsers may reach the page.

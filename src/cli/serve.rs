@@ -76,6 +76,7 @@ fn refuse_foreign_addresses(listen: SocketAddr) -> Result<(), Failure> {
 }
 
 async fn serve(config: &Config, args: &Serve, demo: Option<&DemoDir>) -> Result<(), Failure> {
+    let settings = compose::settings(config)?;
     let listener = bind(config.listen).await?;
     let address = listener
         .local_addr()
@@ -96,7 +97,7 @@ async fn serve(config: &Config, args: &Serve, demo: Option<&DemoDir>) -> Result<
     out!("tillgate listening on http://{address}");
     let drained = server::serve(
         listener,
-        http::routes(&app, compose::settings(config)),
+        http::routes(&app, settings),
         compose::limits(config),
         signals,
     )

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{
     AuditConfig, BackupConfig, Config, EventsConfig, HttpConfig, Language, LogConfig, LogFormat,
-    Nws4Config, PasswordConfig, PerEnv, Posture, QueryConfig, SessionsConfig, UnknownMembers,
-    UsersConfig, beside,
+    MetricsConfig, Nws4Config, PasswordConfig, PerEnv, Posture, QueryConfig, SessionsConfig,
+    UnknownMembers, UsersConfig, beside,
 };
 use crate::auth::password::HashParams;
 use crate::model::{Env, LockoutRules, SessionAccess};
@@ -29,6 +29,7 @@ impl Default for Config {
             query: QueryConfig::default(),
             http: HttpConfig::default(),
             events: EventsConfig::default(),
+            metrics: MetricsConfig::default(),
             nws4: Nws4Config::default(),
             password: PasswordConfig::default(),
             users: UsersConfig::default(),

@@ -554,6 +554,12 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
         |c| c.events.readers_max.to_string(),
     ),
     ConfigOption::new(
+        "metrics.token_file",
+        "A file with the token that readers of /metrics need, as Authorization:\nBearer; or off: only this machine may read them, and not through a proxy.",
+        |c, t| put(&mut c.metrics.token_file, path_or_off(t)),
+        |c| path_or_off_text(c.metrics.token_file.as_deref()),
+    ),
+    ConfigOption::new(
         "nws4.window",
         "How far the time of a signed request may be away from the server's: half\nof it on each side. At most 1h; 10m suits .NET clients up to 4.2.",
         |c, t| put(&mut c.nws4.window, window(t)),

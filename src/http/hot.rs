@@ -34,6 +34,7 @@ pub(super) fn answer<S: Store>(
     if headers.contains_key(ACCEPT) && !request::takes_json(headers) {
         return None;
     }
+    let since = shared.requests.begin_hot();
     let now = shared.app.now();
     let session = caught_at_once(|| {
         if nws4::is_presented(authorization.as_bytes()) {
@@ -43,16 +44,18 @@ pub(super) fn answer<S: Store>(
         let own = shared.app.own_session_at_once(token, id, now)?;
         Some(own.map_err(ApiError::from))
     });
-    match session.unwrap_or(Some(Err(ApiError::Internal)))? {
+    let answer = match session.unwrap_or(Some(Err(ApiError::Internal)))? {
         Ok(session) => {
             let stamp = shared.stamps.stamp(now);
-            Some(stamp.session(wire::session(&session), session.version))
+            stamp.session(wire::session(&session), session.version)
         }
         Err(error) => {
             let language = shared.language(headers);
-            Some(shared.problem(&error, language, uri.path()))
+            shared.problem(&error, language, uri.path())
         }
-    }
+    };
+    shared.requests.count_hot(answer.status(), since);
+    Some(answer)
 }
 
 /// The id in a hot path, under any prefix.

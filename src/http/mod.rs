@@ -21,6 +21,7 @@ use warp::reply::Response;
 use self::body::Body;
 use self::caught::caught;
 pub use self::i18n::Language;
+use self::metrics::Requests;
 pub use self::problem::ApiError;
 use self::reply::{Reply, Stamp, Stamps};
 use self::request::{Request, Verb};
@@ -36,6 +37,7 @@ mod backups;
 pub mod body;
 mod caught;
 mod conditions;
+mod connections;
 mod devices;
 mod events;
 pub mod fields;
@@ -47,6 +49,7 @@ mod i18n;
 mod keys;
 mod listed;
 mod listing;
+mod metrics;
 mod named;
 mod notification;
 mod openapi;
@@ -66,8 +69,10 @@ mod upgrade;
 mod users;
 pub mod wire;
 
+pub use self::connections::Connections;
 pub use self::devices::input as device_input;
 pub use self::events::EVENT_STREAM;
+pub use self::metrics::MetricsDoor;
 pub use self::roles::input as role_input;
 pub use self::signed::ForwardedHost;
 pub use self::ui::AllowedHosts;
@@ -85,6 +90,8 @@ pub struct Settings {
     pub forwarded_host: ForwardedHost,
     /// For which hosts requests with the page's cookie count.
     pub allowed_hosts: Arc<AllowedHosts>,
+    /// Who may read the metrics.
+    pub metrics: MetricsDoor,
     /// Write one log line for each request, the hot route aside.
     pub log_requests: bool,
 }
@@ -116,6 +123,9 @@ pub trait Answers: Clone + Send + Sync + 'static {
         headers: &HeaderMap,
     ) -> Option<Response>;
 
+    /// Where connections are counted.
+    fn connections(&self) -> &Arc<Connections>;
+
     /// The bytes of a response that ends a connection on which no request
     /// could be read.
     fn unread(&self, error: &ApiError) -> Vec<u8>;
@@ -135,6 +145,8 @@ struct Shared<S> {
     app: Arc<App<S>>,
     settings: Settings,
     stamps: Stamps,
+    requests: Requests,
+    connections: Arc<Connections>,
 }
 
 /// The whole API over this app.
@@ -144,6 +156,8 @@ pub fn routes<S: Store>(app: &Arc<App<S>>, settings: Settings) -> Routes<S> {
         app: Arc::clone(app),
         settings,
         stamps,
+        requests: Requests::new(),
+        connections: Arc::default(),
     }))
 }
 
@@ -176,6 +190,7 @@ enum Place<'a> {
     Health,
     Live,
     Ready,
+    Metrics,
     SetUp,
     OpenApi,
     UiSession,
@@ -232,6 +247,7 @@ paths! {
     ["health"] => (Place::Health, "/health", "GET, HEAD, OPTIONS"),
     ["livez"] => (Place::Live, "/livez", "GET, HEAD, OPTIONS"),
     ["readyz"] => (Place::Ready, "/readyz", "GET, HEAD, OPTIONS"),
+    ["metrics"] => (Place::Metrics, "/metrics", "GET, HEAD, OPTIONS"),
     ["setup"] => (Place::SetUp, "/setup", "POST, OPTIONS"),
     ["events"] => (Place::Events, "/events", "GET, HEAD, OPTIONS"),
     ["signalr", "v1", "mainHub"] => (Place::Hub, "/signalr/v1/mainHub", "GET, HEAD, OPTIONS"),
@@ -242,7 +258,7 @@ paths! {
 
 /// The table: what is asked of which path, and who answers.
 async fn dispatch<S: Store>(
-    shared: &Shared<S>,
+    shared: &Arc<Shared<S>>,
     place: Place<'_>,
     allow: &'static str,
     request: &mut Request,
@@ -295,6 +311,7 @@ async fn dispatch<S: Store>(
         (Verb::Get, Place::Health) => Ok(health::report(app)),
         (Verb::Get, Place::Live) => Ok(health::live()),
         (Verb::Get, Place::Ready) => health::ready(app),
+        (Verb::Get, Place::Metrics) => metrics::get(shared, request).await,
         (Verb::Get, Place::OpenApi) => Ok(openapi::get()),
         (Verb::Get, Place::Events) => events::get(&shared.app, request).await,
         (Verb::Get, Place::Hub) => hub::connect(&shared.app, request).await,
@@ -317,7 +334,7 @@ const HEALTH_V2: &str = "/api/v2/health";
 const TOKEN_IN_ADDRESS: &str = "Tokens belong into the Authorization header; only the upgrade of the hub takes an access_token.";
 
 async fn handle<S: Store>(
-    shared: &Shared<S>,
+    shared: &Arc<Shared<S>>,
     request: &mut Request,
     template: &mut &'static str,
 ) -> Result<Reply, ApiError> {
@@ -336,10 +353,16 @@ async fn handle<S: Store>(
     *template = form;
     // Whoever watches over the server gets its state, whatever they prefer, and
     // a proxy's question carries what the client prefers of somebody else. Events
-    // are no JSON.
+    // and metrics are no JSON.
     let any_accept = matches!(
         place,
-        Place::Health | Place::Live | Place::Ready | Place::Verify | Place::Events | Place::Hub
+        Place::Health
+            | Place::Live
+            | Place::Ready
+            | Place::Metrics
+            | Place::Verify
+            | Place::Events
+            | Place::Hub
     );
     let takes_token = matches!(place, Place::Hub | Place::HubNegotiation);
     if !takes_token && request.parameter(request::ACCESS_TOKEN).is_some() {
@@ -364,7 +387,7 @@ async fn answer<S: Store>(shared: Arc<Shared<S>>, mut request: Request) -> Respo
     let stamp = shared.stamp();
     request.id = Some(stamp.trace_id().into());
     let language = shared.language(&request.headers);
-    let mut template = "-";
+    let mut template = metrics::NO_ROUTE;
     let handled = caught(handle(&shared, &mut request, &mut template)).await;
     if !matches!(handled, Ok(Err(ApiError::TooSlow | ApiError::BodyTooLarge))) {
         let Request { body, headers, .. } = &mut request;
@@ -373,14 +396,10 @@ async fn answer<S: Store>(shared: Arc<Shared<S>>, mut request: Request) -> Respo
     let reply = handled
         .unwrap_or(Err(ApiError::Internal))
         .unwrap_or_else(|error| error.reply(language, stamp.trace_id(), &request.path));
+    let (verb, took) = (Verb::from(&request.method), started.elapsed());
+    shared.requests.count(template, verb, reply.status, took);
     if shared.settings.log_requests {
-        log(
-            &request,
-            template,
-            reply.status,
-            started.elapsed(),
-            stamp.trace_id(),
-        );
+        log(&request, template, reply.status, took, stamp.trace_id());
     }
     reply.finish(&stamp)
 }
@@ -406,6 +425,12 @@ impl<S: Store> Shared<S> {
 
     fn language(&self, headers: &HeaderMap) -> Language {
         Language::of(headers, self.settings.default_language)
+    }
+
+    /// Counts a request that HTTP itself refuses.
+    fn count_unrouted(&self, error: &ApiError, verb: Verb) {
+        let (route, status) = (metrics::NO_ROUTE, error.status());
+        self.requests.count(route, verb, status, Duration::ZERO);
     }
 
     fn problem(&self, error: &ApiError, language: Language, path: &str) -> Response {
@@ -439,10 +464,16 @@ impl<S: Store> Answers for Routes<S> {
         } else {
             uri.path()
         };
+        self.0.count_unrouted(&error, Verb::from(method));
         Some(self.0.problem(&error, self.0.language(headers), path))
     }
 
+    fn connections(&self) -> &Arc<Connections> {
+        &self.0.connections
+    }
+
     fn unread(&self, error: &ApiError) -> Vec<u8> {
+        self.0.count_unrouted(error, Verb::Other);
         let stamp = self.0.stamp();
         let language = self.0.settings.default_language;
         error

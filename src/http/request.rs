@@ -43,6 +43,30 @@ pub(super) enum Verb {
     Other,
 }
 
+impl Verb {
+    /// All of them.
+    pub(super) const ALL: [Self; 6] = [
+        Self::Get,
+        Self::Post,
+        Self::Put,
+        Self::Delete,
+        Self::Options,
+        Self::Other,
+    ];
+
+    /// The method; a word for what is left over.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+            Self::Other => "other",
+        }
+    }
+}
+
 impl From<&Method> for Verb {
     fn from(method: &Method) -> Self {
         match *method {

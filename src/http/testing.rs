@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ForwardedHost, Language, Settings};
+use super::{ForwardedHost, Language, MetricsDoor, Settings};
 use crate::ndata;
 pub(crate) use crate::service::testing::{PASSWORD, shop_app};
 
@@ -14,6 +14,7 @@ pub(crate) fn settings() -> Settings {
         default_language: Language::English,
         query: ndata::Limits::default(),
         forwarded_host: ForwardedHost::default(),
+        metrics: MetricsDoor::default(),
         log_requests: true,
     }
 }

@@ -111,6 +111,12 @@ impl EndReason {
         Self::RefreshReuse,
     ];
 
+    /// Its place in [`EndReason::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize - 1
+    }
+
     /// The spelling on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

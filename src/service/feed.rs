@@ -26,6 +26,7 @@ pub struct Feed {
     waiters: Semaphore,
     /// Places of those who watch.
     pub(super) readers: Arc<Semaphore>,
+    readers_max: usize,
     closing: watch::Sender<bool>,
 }
 
@@ -36,7 +37,18 @@ impl Feed {
         Self {
             waiters: Semaphore::new(WAITERS_MAX),
             readers: Arc::new(Semaphore::new(readers_max)),
+            readers_max,
             closing: watch::Sender::new(false),
+        }
+    }
+
+    /// How many watch.
+    #[must_use]
+    pub fn readers(&self) -> Readers {
+        let free = self.readers.available_permits();
+        Readers {
+            now: self.readers_max.saturating_sub(free),
+            max: self.readers_max,
         }
     }
 
@@ -49,6 +61,15 @@ impl Feed {
     pub fn close(&self) {
         self.closing.send_replace(true);
     }
+}
+
+/// Those who watch the changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Readers {
+    /// How many do.
+    pub now: usize,
+    /// How many may.
+    pub max: usize,
 }
 
 /// What a checker is told.

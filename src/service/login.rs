@@ -68,8 +68,16 @@ impl<S: Store> App<S> {
         device: &str,
     ) -> Result<LoggedIn, ServiceError> {
         let attempt = Attempt::new(user, device, origin.share()).from(origin.clone());
+        self.logins
+            .counted(self.log_in_with(attempt, (user, password, device)).await)
+    }
+
+    async fn log_in_with(
+        &self,
+        attempt: Attempt,
+        typed: (&str, Secret, &str),
+    ) -> Result<LoggedIn, ServiceError> {
         self.must_not_wait(&attempt).await?;
-        let typed = (user, password, device);
         let right = self.right_or_counted(&attempt, typed).await?;
         self.open_right(right, attempt, false).await
     }

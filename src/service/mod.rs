@@ -25,6 +25,7 @@ mod feed;
 pub mod health;
 mod keys;
 mod login;
+mod logins;
 mod new_password;
 mod page;
 pub mod rehash;
@@ -41,9 +42,10 @@ mod watch;
 pub use api_keys::{CreatedKey, GivenCredentials};
 pub use caller::{Caller, Reach};
 pub use directory::about;
-pub use feed::{FEED_WAIT_MAX, Feed, FeedAnswer, STALE_AFTER};
+pub use feed::{FEED_WAIT_MAX, Feed, FeedAnswer, Readers, STALE_AFTER};
 pub use keys::KeyKeeper;
 pub use login::{LoggedIn, RefreshedPair};
+pub use logins::{LoginOutcome, Logins};
 pub use set_up::{SetUpGate, SetUpRequest};
 pub use signed::{SignedDoor, SignedRequest};
 pub use tokens::Introspected;
@@ -74,6 +76,8 @@ pub struct App<S> {
     pub rehashing: rehash::Rehashing,
     /// Who waits for the next ending, and who watches the changes.
     pub feed: Feed,
+    /// How logins went.
+    pub logins: Logins,
     /// What the sweeper did last.
     pub sweeper: sweep::SweeperState,
     /// The server's own backups.

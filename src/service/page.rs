@@ -27,6 +27,17 @@ impl<S: Store> App<S> {
     ) -> Result<LoggedIn, ServiceError> {
         let counted = device.unwrap_or_default();
         let attempt = Attempt::new(user, counted, origin.share()).from(origin.clone());
+        let login = self.page_login(attempt, user, password, device).await;
+        self.logins.counted(login)
+    }
+
+    async fn page_login(
+        &self,
+        attempt: Attempt,
+        user: &str,
+        password: Secret,
+        device: Option<&str>,
+    ) -> Result<LoggedIn, ServiceError> {
         self.must_not_wait(&attempt).await?;
         let directory = self.store.directory().await;
         let found = match device {

@@ -17,7 +17,9 @@ use crate::model::{
     RoleInput, RoleName, SessionAccess, Timestamp, UserDeviceInput, UserId, UserInput, UserName,
 };
 use crate::service::rehash::Rehashing;
-use crate::service::{App, Feed, KeyKeeper, Policy, SetUpGate, SignedDoor, sweep::SweeperState};
+use crate::service::{
+    App, Feed, KeyKeeper, Logins, Policy, SetUpGate, SignedDoor, sweep::SweeperState,
+};
 use crate::store::memory::MemoryStore;
 use crate::store::{Rules, Store};
 
@@ -57,6 +59,7 @@ pub(crate) fn empty_app() -> Arc<App<MemoryStore>> {
         rehashing: Rehashing::default(),
         feed: Feed::new(16),
         backups: crate::service::backups::BackupKeeper::default(),
+        logins: Logins::default(),
         sweeper: SweeperState::default(),
     })
 }

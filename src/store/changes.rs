@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::meter::Counter;
 use crate::model::{
     Author, Directory, DirectoryDecision, EndReason, EndedSession, Session, Timestamp, Version,
 };
@@ -115,6 +116,10 @@ pub struct ChangePart {
 pub struct Changes {
     list: Mutex<List>,
     told: watch::Sender<ChangePlace>,
+    /// Sessions that began.
+    begun: Counter,
+    /// Sessions that ended, by the place of the reason in [`EndReason::ALL`].
+    ended: [Counter; EndReason::ALL.len()],
 }
 
 #[derive(Debug, Default)]
@@ -143,12 +148,36 @@ impl Changes {
         Self {
             list: Mutex::new(list),
             told: watch::Sender::new(start),
+            begun: Counter::default(),
+            ended: Default::default(),
+        }
+    }
+
+    /// How many sessions began since the opening.
+    #[must_use]
+    pub fn begun(&self) -> u64 {
+        self.begun.get()
+    }
+
+    /// How many sessions ended, by the place of the reason in
+    /// [`EndReason::ALL`].
+    #[must_use]
+    pub fn ended(&self) -> [u64; EndReason::ALL.len()] {
+        std::array::from_fn(|at| self.ended[at].get())
+    }
+
+    fn count(&self, action: Action, what: &Changed) {
+        match (action, what) {
+            (Action::Created, Changed::Session(..)) => self.begun.count(),
+            (_, Changed::Session(_, Some(reason))) => self.ended[reason.index()].count(),
+            _ => {}
         }
     }
 
     /// Adds a change that everybody sees from now on. Called in the order of
     /// the commits.
     pub fn add(&self, commit: u64, at: Timestamp, by: Author, action: Action, what: Changed) {
+        self.count(action, &what);
         let mut list = self.list.lock();
         let number = if list.last.commit == commit {
             list.last.number + 1

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{
-    Access, Action, Begun, Changed, Changes, Checked, End, EndSome, EndedSome, FeedPlace,
+    Access, Action, Begun, Changed, Changes, Checked, End, EndSome, EndedSome, FeedPlace, Figures,
     NewSession, Refresh, Refreshed, Revocations, Rules, Scope, SessionPage, Signer, Store,
     StoreError, StoreHealth, Swept, TokenState,
 };
@@ -920,6 +920,18 @@ impl Store for MemoryStore {
             sessions: u64::try_from(state.sessions.len()).unwrap_or(u64::MAX),
             commit: state.changes,
             ..StoreHealth::default()
+        }
+    }
+
+    fn figures(&self) -> Figures {
+        let state = self.state.lock();
+        let long = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
+        Figures {
+            begun: self.changes.begun(),
+            ended: self.changes.ended(),
+            archived: long(state.ended.len()),
+            audited: long(state.audit.len()),
+            ..Figures::default()
         }
     }
 }

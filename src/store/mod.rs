@@ -24,6 +24,7 @@ mod changes;
 #[cfg(test)]
 pub(crate) mod conformance;
 mod feed;
+mod figures;
 pub mod memory;
 pub mod sled;
 
@@ -32,6 +33,7 @@ pub use self::sled::backup::{
 };
 pub use changes::{Action, Change, ChangePart, ChangePlace, Changed, Changes};
 pub use feed::{FeedPlace, Revocations};
+pub use figures::Figures;
 
 /// The front of the names under which sealed signing keys are kept. Backups
 /// leave them out: a restore has keys of its own.
@@ -730,4 +732,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// How it is.
     fn health(&self) -> StoreHealth;
+
+    /// What it has counted since it was opened, and how much it holds.
+    fn figures(&self) -> Figures;
 }

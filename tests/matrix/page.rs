@@ -24,6 +24,8 @@ an answer or this page differs. After a change of the table in `tests/matrix/tab
   mightier than itself.
 - Where `sessions.access` matters, the first word is for `open`, the second for `own`. *empty*: a list
   that shows and counts nothing.
+- `GET /metrics` asks for no login but for a place: this machine and no proxy before it, or the token of
+  `metrics.token_file` (`tests/metrics.rs`). The table is asked from this machine.
 - HEAD is as GET. OPTIONS is open.
 ";
 

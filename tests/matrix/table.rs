@@ -325,6 +325,10 @@ pub const ROWS: &[Row] = &[
     row(("GET", "/readyz"), Access::Open, 200, NOTHING, |_| {
         bare("/readyz")
     }),
+    // As far as this machine asks and there is no token: tests/metrics.rs.
+    row(("GET", "/metrics"), Access::Open, 200, NOTHING, |_| {
+        bare("/metrics")
+    }),
     row(("GET", "/openapi.json"), Access::Open, 200, NOTHING, |_| {
         bare("/openapi.json")
     }),

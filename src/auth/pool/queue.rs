@@ -89,7 +89,6 @@ impl<T> Queue<T> {
     }
 
     /// How many jobs wait.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.len
     }

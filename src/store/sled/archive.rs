@@ -162,6 +162,11 @@ impl Archive {
         }
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ended.len()
+    }
+
     /// Lets an ended session go.
     pub fn forget(&self, key: (Timestamp, SessionId)) {
         self.ended.remove(key);

@@ -81,6 +81,11 @@ impl Audit {
         self.entries.put(entry);
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Whether an entry is there.
     pub fn keeps(&self, number: u64) -> bool {
         self.entries.contains(number)

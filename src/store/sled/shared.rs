@@ -12,6 +12,7 @@ use super::lockouts::Lockouts;
 use super::signed::SignedSessions;
 use super::table::Table;
 use super::view::View;
+use crate::meter::{Counter, Histogram};
 use crate::store::{Changes, Rules};
 
 /// The state in memory of one open store.
@@ -35,6 +36,23 @@ pub struct Shared {
     pub lockouts: Mutex<Lockouts>,
     /// How the writer is.
     pub pulse: Pulse,
+    /// What the writer has done.
+    pub work: Work,
+}
+
+/// What the writer has done since the opening.
+#[derive(Debug, Default)]
+pub struct Work {
+    /// Operations that were handed to it.
+    pub accepted: Counter,
+    /// Operations that it took up.
+    pub taken: Counter,
+    /// Operations in the groups that it wrote.
+    pub written: Counter,
+    /// How long each group took.
+    pub groups: Histogram,
+    /// How long the sync of each group took.
+    pub syncs: Histogram,
 }
 
 /// How the writer is, read by health and by everybody who wants to write.

@@ -20,7 +20,7 @@ use super::lockouts::Lockouts;
 use super::op::{self, Op};
 use super::open::{Loaded, Notice, OpenError};
 use super::record::{Kept, Record};
-use super::shared::{Pulse, Shared};
+use super::shared::{Pulse, Shared, Work};
 use super::table::{CheckOutcome, Table};
 use super::view::View;
 use super::writer::{Writer, lag};
@@ -31,9 +31,9 @@ use crate::model::{
 };
 use crate::ndata::{AuditMember, EndedMember, Query, Selected, SessionMember};
 use crate::store::{
-    Access, Backups, Begun, Changes, Checked, End, EndSome, EndedSome, FeedPlace, NewSession,
-    Refresh, Refreshed, Revocations, Rules, Scope, SessionPage, Signer, Store, StoreError,
-    StoreHealth, Swept, TokenState,
+    Access, Backups, Begun, Changes, Checked, End, EndSome, EndedSome, FeedPlace, Figures,
+    NewSession, Refresh, Refreshed, Revocations, Rules, Scope, SessionPage, Signer, Store,
+    StoreError, StoreHealth, Swept, TokenState,
 };
 
 /// Operations that may wait for the writer; more are refused as busy.
@@ -171,6 +171,7 @@ impl SledStore {
             rules,
             lockouts: Mutex::new(lockouts),
             pulse,
+            work: Work::default(),
         });
         let reader = disk.reader();
         let mut disk = wrap(disk);
@@ -271,10 +272,12 @@ impl SledStore {
         }
         let (reply, answer) = oneshot::channel();
         let sender = self.operations.lock().clone().ok_or(StoreError::ReadOnly)?;
-        sender.try_send(op(reply)).map_err(|error| match error {
+        let sent = sender.try_send(op(reply));
+        sent.map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Busy,
             TrySendError::Disconnected(_) => StoreError::ReadOnly,
         })?;
+        self.shared.work.accepted.count();
         drop(sender);
         match tokio::time::timeout(ANSWER_WAIT_MAX, answer).await {
             Ok(Ok(answer)) => answer,
@@ -619,6 +622,28 @@ impl Store for SledStore {
             full: pulse.full(),
             commit: pulse.commit(),
             epoch: pulse.epoch(),
+        }
+    }
+
+    fn figures(&self) -> Figures {
+        let Shared {
+            changes,
+            archive,
+            audit,
+            work,
+            ..
+        } = &*self.shared;
+        let long = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
+        Figures {
+            begun: changes.begun(),
+            ended: changes.ended(),
+            groups: work.groups.read(),
+            syncs: work.syncs.read(),
+            operations: work.written.get(),
+            queued: work.accepted.get().saturating_sub(work.taken.get()),
+            archived: long(archive.len()),
+            audited: long(audit.len()),
+            format: super::FORMAT,
         }
     }
 }

@@ -137,10 +137,19 @@ impl<D: Disk> Writer<D> {
     }
 
     fn next(&mut self, wait: Duration) -> Result<Op, RecvTimeoutError> {
-        match self.held_back.take() {
-            Some(op) => Ok(op),
-            None => self.operations.recv_timeout(wait),
+        if let Some(op) = self.held_back.take() {
+            return Ok(op);
         }
+        let op = self.operations.recv_timeout(wait)?;
+        self.shared.work.taken.count();
+        Ok(op)
+    }
+
+    /// What waits already.
+    fn next_waiting(&mut self) -> Option<Op> {
+        let op = self.operations.try_recv().ok()?;
+        self.shared.work.taken.count();
+        Some(op)
     }
 
     /// Gathers a group that starts with `first`, and writes it.
@@ -172,7 +181,7 @@ impl<D: Disk> Writer<D> {
                 finishes.push(finish);
             }
             if taken.operations() < GROUP_OPS_MAX {
-                next = self.operations.try_recv().ok();
+                next = self.next_waiting();
             }
         }
         if !finishes.is_empty() {
@@ -252,6 +261,8 @@ impl<D: Disk> Writer<D> {
     /// and nothing more is written.
     fn write(&mut self, mut batch: Batch, finishes: Vec<Finish>) {
         let outcome = self.commit(&batch);
+        let operations = u64::try_from(finishes.len()).unwrap_or(u64::MAX);
+        self.shared.work.written.add(operations);
         // The disk has answered: who is answered next may come back at once.
         self.shared.pulse.busy();
         let durable = matches!(outcome, Outcome::Durable);
@@ -286,10 +297,16 @@ impl<D: Disk> Writer<D> {
     }
 
     fn commit(&mut self, batch: &Batch) -> Outcome {
-        let disk = &mut self.disk;
+        let (disk, work) = (&mut self.disk, &self.shared.work);
+        let started = Instant::now();
         let written = catch_unwind(AssertUnwindSafe(|| {
-            disk.commit(batch).and_then(|()| disk.sync(batch))
+            disk.commit(batch)?;
+            let started = Instant::now();
+            let synced = disk.sync(batch);
+            work.syncs.count(started.elapsed());
+            synced
         }));
+        work.groups.count(started.elapsed());
         let cause = match written {
             Ok(Ok(())) => return Outcome::Durable,
             Ok(Err(error)) => error.to_string(),

@@ -137,6 +137,11 @@ impl<R: Filed> History<R> {
         }
     }
 
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.chunks.read().iter().map(Chunk::len).sum()
+    }
+
     /// The list as it is at this instant.
     pub fn snapshot(&self) -> Snapshot<R> {
         Snapshot(self.chunks.read().clone())
