@@ -1,5 +1,5 @@
-//! The manager's page: its files over HTTP, and in a real Chromium what people
-//! do with it (the scripts in `tests/ui/`).
+//! The manager's page and that of the API: their files over HTTP, and in a real
+//! Chromium what people do with them (the scripts in `tests/ui/`).
 
 mod support;
 
@@ -129,6 +129,38 @@ fn the_page_is_sent_with_rules_that_let_it_run_nothing_but_itself() {
     ] {
         assert_eq!(get(missing).status, 404, "{missing}");
     }
+}
+
+#[test]
+fn the_page_of_the_api_is_sent_with_the_same_rules() {
+    let place = Place::with_shop();
+    let server = place.serve();
+    let get = |path: &str| server.call("GET", path, None, &Value::Null);
+
+    let policy = get("/ui/").header("content-security-policy").to_owned();
+    for path in ["/docs/", "/api/docs/", "/api/v1/docs/", "/docs/send.js"] {
+        let page = get(path);
+        assert_eq!(page.status, 200, "{path}");
+        assert_eq!(page.header("content-security-policy"), policy, "{path}");
+        assert_eq!(page.header("cache-control"), "no-cache", "{path}");
+    }
+    let bare = server.raw(b"GET /docs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(
+        bare.starts_with("HTTP/1.1 308 ") && bare.contains("\r\nlocation: docs/\r\n"),
+        "{bare}"
+    );
+    assert_eq!(get("/docs/app.css").status, 404);
+    assert_eq!(
+        server.call("POST", "/docs/", None, &Value::Null).status,
+        405
+    );
+}
+
+#[test]
+fn every_call_of_the_api_is_found_and_tried_on_its_page() {
+    let Some(chromium) = chromium() else { return };
+    let place = Place::with_shop();
+    run(chromium, "docs.mjs", &place.serve(), &[]);
 }
 
 #[test]

@@ -20,6 +20,7 @@ use warp::reply::Response;
 
 use self::body::Body;
 use self::caught::caught;
+use self::files::Page;
 pub use self::i18n::Language;
 use self::metrics::Requests;
 pub use self::problem::ApiError;
@@ -39,8 +40,10 @@ mod caught;
 mod conditions;
 mod connections;
 mod devices;
+mod docs;
 mod events;
 pub mod fields;
+mod files;
 mod form;
 mod health;
 mod hot;
@@ -327,6 +330,9 @@ async fn dispatch<S: Store>(
     }
 }
 
+/// The pages that are part of the binary. Each is one route for logs and counts.
+static PAGES: [&Page; 2] = [&ui::page::PAGE, &docs::PAGE];
+
 /// Where health stands besides: the one address of the second version.
 const HEALTH_V2: &str = "/api/v2/health";
 
@@ -344,9 +350,11 @@ async fn handle<S: Store>(
         &request.path
     }
     .to_owned();
-    if let Some(answer) = ui::page::answer(request) {
-        *template = ui::page::FORM;
-        return answer;
+    for page in PAGES {
+        if let Some(answer) = page.answer(request) {
+            *template = page.form;
+            return answer;
+        }
     }
     let segments = request::segments(&path).ok_or(ApiError::NotFound)?;
     let (place, form, allow) = place(&segments).ok_or(ApiError::NotFound)?;

@@ -22,7 +22,7 @@ export async function browse(work) {
 }
 
 // A page with nothing of an earlier one in it.
-export async function open(browser, options = {}) {
+export async function open(browser, options = {}, path = '/ui/') {
   const context = await browser.newContext({ locale: 'en-GB', ...DESK, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
@@ -37,7 +37,7 @@ export async function open(browser, options = {}) {
     window.violations = [];
     document.addEventListener('securitypolicyviolation', (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
   });
-  await page.goto(`${base}/ui/`);
+  await page.goto(`${base}${path}`);
   return page;
 }
 

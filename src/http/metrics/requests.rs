@@ -8,7 +8,7 @@ use warp::http::StatusCode;
 
 use super::text::{Exposition, Kind};
 use crate::http::request::Verb;
-use crate::http::{PATHS, ui};
+use crate::http::{PAGES, PATHS};
 use crate::meter::{Counter, Distribution, Histogram, Striped};
 
 /// Where a request is counted that is for no route.
@@ -160,7 +160,8 @@ impl Requests {
 /// Every route, and at last the one for all that are none.
 fn routes() -> impl Iterator<Item = &'static str> {
     let table = PATHS.iter().map(|(route, _)| *route);
-    table.chain([ui::page::FORM, NO_ROUTE])
+    let pages = PAGES.iter().map(|page| page.form);
+    table.chain(pages).chain([NO_ROUTE])
 }
 
 #[cfg(test)]
