@@ -58,7 +58,7 @@ const MADE: [&str; 4] = [
     "target/release/tillgate",
 ];
 
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -66,6 +66,7 @@ const DOCUMENTS: [&str; 7] = [
     "docs/offline-checker.md",
     "docs/reverse-proxy.md",
     "docs/backup.md",
+    "docs/connect.md",
 ];
 
 #[test]
