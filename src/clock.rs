@@ -35,7 +35,7 @@ const ASK_EVERY: Duration = Duration::from_secs(5);
 const ASKED_SAME_CLOCK: Duration = Duration::from_secs(1);
 /// This version was not built before 2026, so no wall clock is right that says
 /// so.
-const BUILT_AFTER: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+pub const BUILT_AFTER: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
 /// Where times come from.
 pub trait TimeSource: fmt::Debug + Send + Sync {

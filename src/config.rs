@@ -33,6 +33,12 @@ pub struct Overrides {
     pub data_dir: Option<PathBuf>,
     /// `--key-file`
     pub key_file: Option<PathBuf>,
+    /// `--tls-cert`
+    pub tls_cert: Option<PathBuf>,
+    /// `--tls-key`
+    pub tls_key: Option<PathBuf>,
+    /// `--plain-http-off-loopback`
+    pub plain_off_loopback: bool,
 }
 
 /// The whole configuration, every value checked.
@@ -52,6 +58,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// NData queries.
     pub query: QueryConfig,
+    /// The certificate that the server shows.
+    pub tls: TlsConfig,
     /// Connections and answers.
     pub http: HttpConfig,
     /// The feed of changes.
@@ -185,6 +193,15 @@ pub struct Nws4Config {
     pub forwarded_host: bool,
 }
 
+/// `[tls]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The certificate and those that vouch for it; `None` only where `key` is.
+    pub cert: Option<PathBuf>,
+    /// Its key.
+    pub key: Option<PathBuf>,
+}
+
 /// `[http]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpConfig {
@@ -204,6 +221,8 @@ pub struct HttpConfig {
     pub drain_max: Duration,
     /// The language of answers when the request does not prefer one.
     pub language: Language,
+    /// Whether other machines may speak with the server without TLS.
+    pub plain_off_loopback: bool,
     /// Whose forwarded headers are believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// The names under which requests with the page's cookie may come; empty:
@@ -345,6 +364,17 @@ impl Config {
             let reason = "lies inside of data_dir, where a copy of the database would carry the \
                           key along; name a file outside of it";
             return Err(invalid(options::KEY_FILE, &value, reason));
+        }
+        let (cert, key) = (&self.tls.cert, &self.tls.key);
+        if cert.is_some() != key.is_some() {
+            let (given, missing) = match cert {
+                Some(_) => (options::TLS_CERT, options::TLS_KEY),
+                None => (options::TLS_KEY, options::TLS_CERT),
+            };
+            let file = cert.as_ref().or(key.as_ref());
+            let value = file.map_or_else(String::new, |file| file.display().to_string());
+            let reason = format!("is of no use alone; name the other file with {missing}, too");
+            return Err(invalid(given, &value, &reason));
         }
         Ok(())
     }

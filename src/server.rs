@@ -5,30 +5,27 @@
 //! so hyper's connections are driven here. Deadlines are coarse and belong to
 //! connections: a request costs no timer.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1::{self, Parts};
-use hyper::service::{Service, service_fn};
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use warp::http::StatusCode;
 use warp::http::header::CONTENT_TYPE;
 use warp::reply::Response;
 
-use self::pulse::{Phase, Pulse};
-use self::watched::Watched;
-use crate::http::{Answers, ApiError, EVENT_STREAM, Peer, Upgrade};
+pub use self::certificate::{Certificate, CertificateError, CertificateFiles, fingerprint};
+pub use self::tls::Tls;
+use crate::http::{Answers, EVENT_STREAM, Peer};
 
+mod certificate;
+mod frames;
+mod http1;
+mod http2;
 mod pulse;
+mod streams;
+mod tls;
 mod watched;
 
 /// How long the first byte of a connection may take.
@@ -46,18 +43,14 @@ const CONNECTIONS_MAX: usize = 10_000;
 /// Files that are not connections: the database, logs, the listener. Half of
 /// all where there are few.
 const FILES_RESERVED: u64 = 128;
-/// Bytes of a request's head.
-const HEADER_BYTES_MAX: usize = 32 * 1024;
 /// From the first stop to the end.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// How long to wait after an accept that the system refused.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// The longest time between two looks at a connection's deadline.
 const LOOK_MAX: Duration = Duration::from_secs(1);
-/// How long a parting connection is read on for.
+/// How long a parting connection is still looked after.
 const LINGER_MAX: Duration = Duration::from_secs(1);
-/// How much of it.
-const LINGER_BYTES_MAX: usize = 256 * 1024;
 /// The shortest time between two looks.
 const LOOK_MIN: Duration = Duration::from_millis(20);
 
@@ -184,16 +177,34 @@ pub enum Drained {
     },
 }
 
+/// How clients speak with the server.
+#[derive(Clone, Debug)]
+pub enum Transport {
+    /// HTTP/1.1 as it is.
+    Plain,
+    /// HTTP/1.1 or HTTP/2, as the client likes, under TLS.
+    Tls(Arc<Tls>),
+}
+
 /// Serves until told to stop, then lets requests under way finish for at most
 /// `drain_max`; a second stop cuts them at once.
 pub async fn serve(
     listener: TcpListener,
+    transport: Transport,
     answers: impl Answers,
     limits: Limits,
     mut stop: StopSignals,
 ) -> Drained {
     let mut connections = JoinSet::new();
-    accept(listener, &answers, limits, &stop, &mut connections).await;
+    accept(
+        listener,
+        &transport,
+        &answers,
+        limits,
+        &stop,
+        &mut connections,
+    )
+    .await;
     let all = async { while connections.join_next().await.is_some() {} };
     let drained = tokio::select! {
         () = all => true,
@@ -212,6 +223,7 @@ pub async fn serve(
 /// clients see at once that nobody is there.
 async fn accept(
     listener: TcpListener,
+    transport: &Transport,
     answers: &impl Answers,
     limits: Limits,
     stop: &StopSignals,
@@ -229,12 +241,34 @@ async fn accept(
         };
         match accepted {
             Ok((stream, address, permit)) => {
-                let served = connection(stream, address, answers.clone(), limits, stop.clone());
+                // Answers are small and whole: waiting for more to send only delays them.
+                if stream.set_nodelay(true).is_err() {
+                    continue;
+                }
+                let terms = Terms {
+                    answers: answers.clone(),
+                    peer: Peer {
+                        address,
+                        is_secure: matches!(transport, Transport::Tls(_)),
+                        body_timeout: limits.body_timeout,
+                    },
+                    limits,
+                    stop: stop.clone(),
+                };
                 let open = answers.connections().accept();
-                connections.spawn(async move {
-                    served.await;
-                    drop((permit, open));
-                });
+                match transport {
+                    Transport::Plain => connections.spawn(async move {
+                        http1::serve(stream, terms).await;
+                        drop((permit, open));
+                    }),
+                    Transport::Tls(tls) => {
+                        let tls = Arc::clone(tls);
+                        connections.spawn(async move {
+                            tls::serve(stream, &tls, terms).await;
+                            drop((permit, open));
+                        })
+                    }
+                };
             }
             Err(error) => {
                 // Out of files, or a client that left while it queued. The
@@ -259,76 +293,12 @@ async fn next(
     Ok((stream, address, permit))
 }
 
-/// Serves one connection to its end.
-async fn connection(
-    stream: TcpStream,
-    address: SocketAddr,
-    answers: impl Answers,
+/// What one connection is served with.
+struct Terms<A> {
+    answers: A,
+    peer: Peer,
     limits: Limits,
     stop: StopSignals,
-) {
-    // Answers are small and whole: waiting for more to send only delays them.
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
-    let pulse = Arc::new(Pulse::default());
-    let peer = Peer {
-        address,
-        body_timeout: limits.body_timeout,
-    };
-    let next = OnceLock::new();
-    let service = TowerToHyperService::new(warp::service(answers.to(peer)));
-    let requests = service_fn(|request: Request<Incoming>| {
-        pulse.enter(Phase::Answering);
-        let (method, uri) = (request.method(), request.uri());
-        let answer = answers
-            .at_once(method, request.version(), uri, request.headers())
-            .map_or_else(|| Answer::Coming(service.call(request)), Answer::Given);
-        let (pulse, next) = (&pulse, &next);
-        async move {
-            let answer = match answer {
-                Answer::Coming(answer) => {
-                    let mut answer = answer.await;
-                    if let Ok(switching) = &mut answer
-                        && switching.status() == StatusCode::SWITCHING_PROTOCOLS
-                        && let Some(upgrade) = switching.extensions_mut().remove::<Upgrade>()
-                    {
-                        // hyper takes nothing more behind it, so there is one.
-                        let _ = next.set(upgrade);
-                        return answer;
-                    }
-                    // One that goes on is the last of its connection; how long
-                    // it takes is its own affair.
-                    if answer.as_ref().is_ok_and(goes_on) {
-                        return answer;
-                    }
-                    answer
-                }
-                Answer::Given(answer) => Ok(answer),
-            };
-            pulse.enter(Phase::Waiting);
-            answer
-        }
-    });
-    let unread = |error: &ApiError| answers.unread(error);
-    let io = Watched::new(stream, &pulse, unread);
-    let mut connection = http_1().serve_connection(io, requests);
-    let end = drive(&mut connection, &pulse, limits, stop).await;
-    let Parts { io, read_buf, .. } = connection.into_parts();
-    let stream = io.into_stream();
-    match end {
-        End::Done if let Some(upgrade) = next.into_inner() => upgrade.carry(stream, read_buf).await,
-        End::Overdue(Phase::Head) => part(stream, &answers.unread(&ApiError::TooSlow)).await,
-        // Whoever does not read its answer gets no more of our time.
-        End::Overdue(Phase::Answering) => {}
-        End::Done | End::Overdue(_) => part(stream, &[]).await,
-    }
-}
-
-/// Whether an answer goes on piece by piece.
-fn goes_on(answer: &Response) -> bool {
-    let kind = answer.headers().get(CONTENT_TYPE);
-    kind.is_some_and(|kind| kind == EVENT_STREAM)
 }
 
 /// The answer to one request.
@@ -339,121 +309,10 @@ enum Answer<F> {
     Coming(F),
 }
 
-fn http_1() -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    // hyper's own header deadline would cost a timer for each request; without
-    // one in the builder it is off, and `drive` keeps ours.
-    builder
-        // `Date` is trusted time, which is not the system's.
-        .auto_date_header(false)
-        // A client may close its side behind the last request.
-        .half_close(true)
-        .max_header_size(HEADER_BYTES_MAX)
-        .max_buf_size(HEADER_BYTES_MAX);
-    builder
-}
-
-/// How a connection came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// Either side was done, or broke the rules.
-    Done,
-    /// A deadline passed in this phase.
-    Overdue(Phase),
-}
-
-/// Carries a connection on until it is done or late. On the first stop it
-/// finishes what is under way and takes nothing more.
-async fn drive<I, S>(
-    connection: &mut http1::Connection<I, S>,
-    pulse: &Pulse,
-    limits: Limits,
-    mut stop: StopSignals,
-) -> End
-where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin,
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
-{
-    let mut overdue = pin!(overdue(pulse, limits));
-    let mut stopping = pin!(stop.reached(Stage::Draining));
-    let mut draining = false;
-    loop {
-        tokio::select! {
-            biased;
-            // Which rule was broken, the client has been told.
-            _ = &mut *connection => return End::Done,
-            phase = &mut overdue => return End::Overdue(phase),
-            () = &mut stopping, if !draining => {
-                draining = true;
-                wind_down(connection);
-            }
-        }
-    }
-}
-
-/// Lets the request under way be the last.
-fn wind_down<I, S>(connection: &mut http1::Connection<I, S>)
-where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin,
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
-{
-    Pin::new(connection).graceful_shutdown();
-}
-
-/// Ready when the connection has been in one phase for too long. Looks now and
-/// then, so no request sets or clears a timer.
-async fn overdue(pulse: &Pulse, limits: Limits) -> Phase {
-    let every = limits.look_every();
-    let (mut seen, mut age) = (pulse.now(), Duration::ZERO);
-    let mut stalled = Duration::ZERO;
-    loop {
-        tokio::time::sleep(every).await;
-        let now = pulse.now();
-        age = if now == seen {
-            age + every
-        } else {
-            Duration::ZERO
-        };
-        seen = now;
-        stalled = if pulse.is_stalled() {
-            stalled + every
-        } else {
-            Duration::ZERO
-        };
-        if stalled >= limits.write_timeout {
-            return Phase::Answering;
-        }
-        let allowed = match now.phase() {
-            Phase::New => limits.first_byte_timeout,
-            Phase::Head => limits.header_timeout,
-            Phase::Waiting => limits.idle_timeout,
-            // Handlers keep deadlines of their own.
-            Phase::Answering => continue,
-        };
-        if age >= allowed {
-            return now.phase();
-        }
-    }
-}
-
-/// Says a last word, closes our side, and reads on for a moment: closing with
-/// unread bytes would make the system throw away what the client has not read.
-async fn part(mut stream: TcpStream, last: &[u8]) {
-    let parting = async {
-        stream.write_all(last).await?;
-        stream.shutdown().await?;
-        let mut scrap = [0; 4096];
-        let mut left = LINGER_BYTES_MAX;
-        while left > 0 {
-            match stream.read(&mut scrap).await? {
-                0 => break,
-                read => left = left.saturating_sub(read),
-            }
-        }
-        std::io::Result::Ok(())
-    };
-    // A client that is gone or goes on talking has lost its interest in us.
-    let _ = tokio::time::timeout(LINGER_MAX, parting).await;
+/// Whether an answer goes on piece by piece.
+fn goes_on(answer: &Response) -> bool {
+    let kind = answer.headers().get(CONTENT_TYPE);
+    kind.is_some_and(|kind| kind == EVENT_STREAM)
 }
 
 #[cfg(test)]

@@ -72,15 +72,6 @@ fn is_closed(mut stream: TcpStream) -> bool {
     )
 }
 
-/// From `/proc/PID/status`, in kibibytes.
-fn resident_kib(server: &Server) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid()));
-    let status = status.expect("the process is there");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
-    number.expect("a number of kibibytes")
-}
-
 /// Processor time so far, in ticks of a hundredth of a second.
 fn ticks(server: &Server) -> u64 {
     let stat =
@@ -117,7 +108,7 @@ fn thousands_of_idle_connections_keep_nobody_from_being_answered() {
     let place = Place::with_shop().option("HTTP__CONNECTIONS_MAX", &(count + 100).to_string());
     let server = place.serve();
     let login = server.log_in("999", "BackOffice");
-    let before = resident_kib(&server);
+    let before = server.resident_kib();
     let request = format!(
         "GET /api/auth HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n",
         login.token
@@ -135,7 +126,7 @@ fn thousands_of_idle_connections_keep_nobody_from_being_answered() {
     let asked = Instant::now();
     assert_eq!(server.get("/api/auth", &login.token).status, 200);
     let took = asked.elapsed();
-    let resident = resident_kib(&server);
+    let resident = server.resident_kib();
     say(&format!(
         "floods: {count} idle connections, {} MiB before, {} MiB with them; one more request took {took:?}",
         before / 1024,
@@ -347,7 +338,7 @@ fn a_login_flood_in_sixty_four_mebibytes_is_refused_and_not_killed() {
         "floods: in {SMALL_MIB} MiB {} logins and {} refusals in {seconds:?}, {} MiB resident",
         good.load(Ordering::Relaxed),
         refused.load(Ordering::Relaxed),
-        resident_kib(&server) / 1024
+        server.resident_kib() / 1024
     ));
     assert_eq!(group.kills(), 0, "the kernel has killed");
     assert!(good.load(Ordering::Relaxed) > 0);

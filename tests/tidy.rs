@@ -58,7 +58,7 @@ const MADE: [&str; 4] = [
     "target/release/tillgate",
 ];
 
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -67,6 +67,7 @@ const DOCUMENTS: [&str; 8] = [
     "docs/reverse-proxy.md",
     "docs/backup.md",
     "docs/connect.md",
+    "docs/tls.md",
 ];
 
 #[test]

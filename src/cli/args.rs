@@ -85,6 +85,9 @@ pub enum Command {
     Clock(ClockArgs),
     /// Check the data directory of a stopped server, and repair it
     Doctor(DoctorArgs),
+    /// Make what HTTPS needs
+    #[command(subcommand)]
+    Tls(TlsCommand),
     /// Show version and disk format
     Version,
 }
@@ -95,6 +98,15 @@ pub struct Serve {
     /// Address and port [default: 127.0.0.1:4000]; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
+    /// The certificate to show, in PEM: HTTPS instead of HTTP; 'tillgate tls self-signed' makes one
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key, in PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Let other machines use this server without TLS: everybody on the network reads passwords along
+    #[arg(long)]
+    pub plain_http_off_loopback: bool,
     /// Start with a demo shop in an empty directory of its own, on loopback
     #[arg(long)]
     pub demo: bool,
@@ -272,6 +284,28 @@ pub struct DoctorArgs {
     pub json: bool,
     #[command(flatten)]
     pub place: Place,
+}
+
+/// `tls ...`
+#[derive(Debug, Subcommand)]
+pub enum TlsCommand {
+    /// Make a key, a certificate of the server's own, and the file that clients trust it by
+    SelfSigned(SelfSigned),
+}
+
+/// Options of `tls self-signed`.
+#[derive(Args, Debug)]
+pub struct SelfSigned {
+    /// Where to; the folder is made, and files that are there are left alone
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Names and addresses by which clients reach the server, beside localhost, 127.0.0.1, ::1 and
+    /// this machine's name
+    #[arg(long = "name", value_name = "HOST", num_args = 1..)]
+    pub names: Vec<String>,
+    /// How many days it is good. Apple's devices take no more than 825
+    #[arg(long, value_name = "DAYS", default_value_t = 3650, value_parser = clap::value_parser!(u32).range(1..=36500))]
+    pub days: u32,
 }
 
 /// What to do with the clock.

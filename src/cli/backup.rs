@@ -33,7 +33,7 @@ pub fn make(file: &Path, place: &Place) -> Result<(), Failure> {
 
 /// Reads a backup whole, and says what is in it.
 pub fn verify(file: &Path, as_json: bool, place: &Place) -> Result<(), Failure> {
-    let config = load(place, None)?;
+    let config = load(place)?;
     start_logs(&config, telemetry::Noise::Command)?;
     let (progress, bar) = show::Progress::shared("reading");
     let checked = backup::check(file, &*progress);
@@ -56,7 +56,7 @@ pub fn verify(file: &Path, as_json: bool, place: &Place) -> Result<(), Failure> 
 
 /// Makes a data directory from a backup.
 pub fn restore(file: &Path, without_key: bool, place: &Place) -> Result<(), Failure> {
-    let config = load(place, None)?;
+    let config = load(place)?;
     start_logs(&config, telemetry::Noise::Command)?;
     if runtime()?.block_on(control::is_running(&config.data_dir)) {
         let sentence = "a server is running on this data directory; a restore needs an empty one";

@@ -24,6 +24,7 @@ use crate::model::Timestamp;
 use crate::ndata;
 use crate::server;
 use crate::service::backups::{BackupKeeper, BackupRules};
+use crate::service::certificate::CertificateState;
 use crate::service::rehash::Rehashing;
 use crate::service::{
     App, Feed, KeyKeeper, Logins, Policy, SetUpGate, SignedDoor, sweep::SweeperState,
@@ -118,6 +119,7 @@ pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> 
         logins: Logins::default(),
         sweeper: SweeperState::default(),
         backups: BackupKeeper::new(backup_rules(config)),
+        certificate: CertificateState::default(),
     };
     app.finish_revocations().await.map_err(service_failure)?;
     Ok(Composed {

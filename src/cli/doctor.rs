@@ -18,7 +18,7 @@ use crate::telemetry::Noise;
 
 /// Looks, repairs when that is asked for, and says what there was.
 pub fn run(args: &DoctorArgs) -> Result<(), Failure> {
-    let config = load(&args.place, None)?;
+    let config = load(&args.place)?;
     start_logs(&config, Noise::Command)?;
     must_exist(&config.data_dir)?;
     if runtime()?.block_on(control::is_running(&config.data_dir)) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use self::args::{
     BackupArgs, BackupCommand, Cli, ClockCommand, Command, ConfigCommand, KeysCommand, Place,
-    SessionsCommand, UserCommand,
+    SessionsCommand, TlsCommand, UserCommand,
 };
 use self::control::Request;
 use self::exit::{Exit, Failure};
@@ -20,12 +20,14 @@ mod say;
 
 pub mod args;
 mod backup;
+mod certificate;
 mod compose;
 mod control;
 mod doctor;
 pub mod exit;
 mod operate;
 mod policy;
+mod self_signed;
 mod serve;
 mod show;
 mod store_file;
@@ -40,16 +42,16 @@ pub use crate::store::sled::FORMAT;
 pub fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Serve(args) => {
-            let config = load(&args.place, args.listen.clone())?;
+            let config = load_with(&args.place, serve::overrides(&args))?;
             start_logs(&config, telemetry::Noise::Server)?;
             serve::run(config, &args)
         }
         Command::Config(ConfigCommand::Show(place)) => {
-            out!("{}", load(&place, None)?.show().trim_end());
+            out!("{}", load(&place)?.show().trim_end());
             Ok(())
         }
         Command::Config(ConfigCommand::Check(place)) => {
-            load(&place, None)?;
+            load(&place)?;
             out!("The configuration is good.");
             Ok(())
         }
@@ -72,6 +74,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Keys(command) => keys(command),
         Command::Clock(args) => clock(args.command, &args.place),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Tls(TlsCommand::SelfSigned(args)) => self_signed::make(&args),
         Command::Version => {
             out!(
                 "tillgate {} (disk format {FORMAT})",
@@ -82,11 +85,16 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     }
 }
 
-fn load(place: &Place, listen: Option<String>) -> Result<Config, Failure> {
+fn load(place: &Place) -> Result<Config, Failure> {
+    load_with(place, Overrides::default())
+}
+
+/// `overrides`: what the command line says beside the place.
+fn load_with(place: &Place, overrides: Overrides) -> Result<Config, Failure> {
     let overrides = Overrides {
-        listen,
         data_dir: place.data_dir.clone(),
         key_file: place.key_file.clone(),
+        ..overrides
     };
     Config::load(&overrides, std::env::vars_os(), place.config.as_deref())
         .map_err(|error| Failure::new(Exit::Config, error))
@@ -98,7 +106,7 @@ fn start_logs(config: &Config, noise: telemetry::Noise) -> Result<(), Failure> {
 
 /// Asks the running server, or opens the stopped store and does it here.
 fn ask(place: &Place, request: Request) -> Result<Value, Failure> {
-    let config = load(place, None)?;
+    let config = load(place)?;
     start_logs(&config, telemetry::Noise::Command)?;
     let runtime = runtime()?;
     let (progress, bar) = show::Progress::shared(request.caption());
@@ -143,7 +151,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 fn import(file: &Path, place: &Place) -> Result<(), Failure> {
-    let config = load(place, None)?;
+    let config = load(place)?;
     start_logs(&config, telemetry::Noise::Command)?;
     let text = std::fs::read_to_string(file).map_err(|error| {
         Failure::new(

@@ -1,6 +1,6 @@
 //! `tillgate serve`: everything put together, run, and taken apart again.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Serve;
+use super::certificate::Speech;
 use super::compose::{self, Composed};
 use super::exit::{Exit, Failure};
 use super::{control, policy, store_file};
-use crate::config::Config;
+use crate::config::{Config, Overrides};
 use crate::http;
 use crate::model::SessionAccess;
 use crate::server;
@@ -32,7 +33,7 @@ pub fn run(config: Config, args: &Serve) -> Result<(), Failure> {
     if let Some(format) = args.fault_format {
         crate::store::sled::pretend(format);
     }
-    refuse_foreign_addresses(config.listen)?;
+    refuse_foreign_addresses(&config, args.demo)?;
     let demo = args.demo.then(|| DemoDir::make(&config)).transpose()?;
     let config = demo
         .as_ref()
@@ -59,44 +60,76 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(|error| Failure::new(Exit::Io, format!("the runtime does not start: {error}")))
 }
 
-/// Signed requests, lockout and limits are not there yet, so the server stays
-/// on its own machine.
-fn refuse_foreign_addresses(listen: SocketAddr) -> Result<(), Failure> {
+/// What the command line says beside the place.
+pub fn overrides(args: &Serve) -> Overrides {
+    Overrides {
+        listen: args.listen.clone(),
+        tls_cert: args.tls_cert.clone(),
+        tls_key: args.tls_key.clone(),
+        plain_off_loopback: args.plain_http_off_loopback,
+        ..Overrides::default()
+    }
+}
+
+/// Passwords and tokens go over no network that anybody can read, unless
+/// somebody has said so; and everybody knows those of the demo.
+fn refuse_foreign_addresses(config: &Config, is_demo: bool) -> Result<(), Failure> {
+    let (listen, port) = (config.listen, config.listen.port());
     if listen.ip().is_loopback() {
         return Ok(());
     }
-    Err(Failure::new(
-        Exit::Config,
+    let sentence = if is_demo {
         format!(
-            "listen: {listen} can be reached from other machines, which this version refuses; \
-             use --listen 127.0.0.1:{}",
-            listen.port()
-        ),
-    ))
+            "listen: {listen} can be reached from other machines, and everybody knows the passwords \
+             of the demo; use --listen 127.0.0.1:{port}"
+        )
+    } else if config.tls.cert.is_some() {
+        return Ok(());
+    } else if config.http.plain_off_loopback {
+        tracing::warn!(
+            target: "serve",
+            "http.plain_off_loopback: passwords and tokens go over the network as everybody there can read them"
+        );
+        return Ok(());
+    } else {
+        format!(
+            "listen: {listen} can be reached from other machines, and without TLS everybody on the \
+             way reads passwords along; name a certificate with --tls-cert and --tls-key \
+             ('tillgate tls self-signed' makes one), or use --listen 127.0.0.1:{port}, or allow it \
+             with --plain-http-off-loopback"
+        )
+    };
+    Err(Failure::new(Exit::Config, sentence))
 }
 
 async fn serve(config: &Config, args: &Serve, demo: Option<&DemoDir>) -> Result<(), Failure> {
     let settings = compose::settings(config)?;
+    let speech = Speech::open(config)?;
     let listener = bind(config.listen).await?;
     let address = listener
         .local_addr()
         .map_err(|error| Failure::new(Exit::Io, error))?;
+    let near = speech.url(from_here(address));
     let Composed { app, set_up_code } = compose::open(config, compose::Faults::from(args)).await?;
     if let Some(demo) = demo {
         store_file::load(&app, DEMO_STORE, |_, _| {}).await?;
-        demo.welcome(address);
+        demo.welcome(&near, &curl(config));
     } else if let Some(code) = set_up_code {
-        note!("{}", set_up_help(&code, address));
+        note!("{}", set_up_help(&code, &near, &curl(config)));
     }
     policy::tell(&app, config).await;
     let stop = Stop::listen()?;
-    let background = start_background(&app, &config.data_dir);
+    let hangups = signal(SignalKind::hangup()).map_err(|error| Failure::new(Exit::Io, error))?;
+    let mut background = start_background(&app, &config.data_dir);
+    let (url, transport) = (speech.url(address), speech.transport());
+    background.push(tokio::spawn(speech.look_after(Arc::clone(&app), hangups)));
     let signals = stop.wait();
     tokio::spawn(end_waits(Arc::clone(&app), signals.clone()));
     say_who_reaches_sessions(config.sessions.access);
-    out!("tillgate listening on http://{address}");
+    out!("tillgate listening on {url}");
     let drained = server::serve(
         listener,
+        transport,
         http::routes(&app, settings),
         compose::limits(config),
         signals,
@@ -258,7 +291,7 @@ impl DemoDir {
         config
     }
 
-    fn welcome(&self, address: SocketAddr) {
+    fn welcome(&self, url: &str, curl: &str) {
         note!(
             "
 A demo shop, gone when this server ends ({dir}).
@@ -267,13 +300,13 @@ A demo shop, gone when this server ends ({dir}).
   999   demo-owner    Majiteľ         P01 P02 PDA1 BackOffice LINK (may do everything)
   1     demo-cashier  Jana Nováková   P01 P02 PDA1
 
-The page for people: http://{address}/ui/ (log in as 999)
+The page for people: {url}/ui/ (log in as 999)
 
 Log in, list, and look at yourself:
 
-  TOKEN=$(curl -s http://{address}/api/auth -H 'Content-Type: application/json' -d '{{\"userName\":\"999\",\"password\":\"demo-owner\",\"deviceName\":\"P01\"}}' | sed 's/.*\"tokenId\":\"\\([^\"]*\\)\".*/\\1/')
-  curl -s http://{address}/sessions -H \"Authorization: Bearer $TOKEN\"
-  curl -s http://{address}/api/auth -H \"Authorization: Bearer $TOKEN\"
+  TOKEN=$({curl} -s {url}/api/auth -H 'Content-Type: application/json' -d '{{\"userName\":\"999\",\"password\":\"demo-owner\",\"deviceName\":\"P01\"}}' | sed 's/.*\"tokenId\":\"\\([^\"]*\\)\".*/\\1/')
+  {curl} -s {url}/sessions -H \"Authorization: Bearer $TOKEN\"
+  {curl} -s {url}/api/auth -H \"Authorization: Bearer $TOKEN\"
 ",
             dir = self.0.display(),
         );
@@ -287,16 +320,34 @@ impl Drop for DemoDir {
     }
 }
 
-fn set_up_help(code: &str, address: SocketAddr) -> String {
+/// Where a program of this machine finds a server that listens here.
+fn from_here(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    (ip, address.port()).into()
+}
+
+/// How curl is called so that it trusts this server.
+fn curl(config: &Config) -> String {
+    let trust = config.tls.cert.as_ref();
+    trust.map_or("curl".to_owned(), |file| {
+        format!("curl --cacert {}", file.display())
+    })
+}
+
+fn set_up_help(code: &str, url: &str, curl: &str) -> String {
     format!(
         "
 There is no user yet. Create the first administrator within the hour with this one-time code:
 
   {code}
 
-Open http://{address}/ui/ in a browser of this machine, or:
+Open {url}/ui/ in a browser of this machine, or:
 
-  curl http://{address}/setup -H 'Content-Type: application/json' -d '{{\"code\":\"{code}\",\"userName\":\"admin\",\"name\":\"Administrator\",\"password\":\"CHOOSE-ONE\",\"deviceName\":\"Office\"}}'
+  {curl} {url}/setup -H 'Content-Type: application/json' -d '{{\"code\":\"{code}\",\"userName\":\"admin\",\"name\":\"Administrator\",\"password\":\"CHOOSE-ONE\",\"deviceName\":\"Office\"}}'
 "
     )
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{
     AuditConfig, BackupConfig, Config, EventsConfig, HttpConfig, Language, LogConfig, LogFormat,
     MetricsConfig, Nws4Config, PasswordConfig, PerEnv, Posture, QueryConfig, SessionsConfig,
-    UnknownMembers, UsersConfig, beside,
+    TlsConfig, UnknownMembers, UsersConfig, beside,
 };
 use crate::auth::password::HashParams;
 use crate::model::{Env, LockoutRules, SessionAccess};
@@ -27,6 +27,7 @@ impl Default for Config {
             sessions: SessionsConfig::default(),
             audit: AuditConfig::default(),
             query: QueryConfig::default(),
+            tls: TlsConfig::default(),
             http: HttpConfig::default(),
             events: EventsConfig::default(),
             metrics: MetricsConfig::default(),
@@ -113,6 +114,7 @@ impl Default for HttpConfig {
             write_timeout: 30 * SECOND,
             drain_max: 10 * SECOND,
             language: Language::English,
+            plain_off_loopback: false,
             trusted_proxies: Vec::new(),
             allowed_hosts: Vec::new(),
         }

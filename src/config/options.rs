@@ -19,6 +19,11 @@ pub(super) const DATA_DIR: &str = "data_dir";
 /// The key of the installation key's file.
 pub(super) const KEY_FILE: &str = "key_file";
 
+/// The key of the certificate's file.
+pub(super) const TLS_CERT: &str = "tls.cert";
+/// The key of the file with the certificate's key.
+pub(super) const TLS_KEY: &str = "tls.key";
+
 /// The least time that a limit can give.
 const SECOND: Duration = Duration::from_secs(1);
 /// The least time after which an account is unused.
@@ -258,7 +263,7 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
 pub(super) static OPTIONS: &[ConfigOption] = &[
     ConfigOption::new(
         "listen",
-        "Address and port. Port 0 takes a free one. This version serves its own\nmachine only, so the address must be a loopback one.",
+        "Address and port. Port 0 takes a free one. An address that other machines\nreach needs [tls], or http.plain_off_loopback.",
         |c, t| put(&mut c.listen, listen(t)),
         |c| quoted(c.listen.to_string()),
     ),
@@ -488,6 +493,18 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
         |c| quoted(word_for(&c.query.unknown_members, UNKNOWN_MEMBERS)),
     ),
     ConfigOption::new(
+        TLS_CERT,
+        "The certificate to show, in PEM, with those that vouch for it behind it; or\noff: no TLS. 'tillgate tls self-signed' makes one. Read again at SIGHUP.",
+        |c, t| put(&mut c.tls.cert, path_or_off(t)),
+        |c| path_or_off_text(c.tls.cert.as_deref()),
+    ),
+    ConfigOption::new(
+        TLS_KEY,
+        "Its key, in PEM and without a pass phrase; or off.",
+        |c, t| put(&mut c.tls.key, path_or_off(t)),
+        |c| path_or_off_text(c.tls.key.as_deref()),
+    ),
+    ConfigOption::new(
         "http.connections_max",
         "Connections at once; further ones wait. The system's limit of open files\nmay lower it.",
         |c, t| put(&mut c.http.connections_max, number(t, 1..=CONNECTIONS_MAX)),
@@ -495,7 +512,7 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
     ),
     ConfigOption::new(
         "http.first_byte_timeout",
-        "How long the first byte of a connection may take.",
+        "How long the first byte of a connection may take, and under TLS the\nhandshake before it.",
         |c, t| put(&mut c.http.first_byte_timeout, duration(t, SECOND)),
         |c| time(c.http.first_byte_timeout),
     ),
@@ -534,6 +551,12 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
         "The language of answers when a request prefers none: en-GB or sk-SK.",
         |c, t| put(&mut c.http.language, word(t, LANGUAGES)),
         |c| quoted(c.http.language.tag()),
+    ),
+    ConfigOption::new(
+        "http.plain_off_loopback",
+        "Whether other machines may use this server without TLS, where everybody on\nthe network can read passwords and tokens along.",
+        |c, t| put(&mut c.http.plain_off_loopback, word(t, SWITCH)),
+        |c| c.http.plain_off_loopback.to_string(),
     ),
     ConfigOption::new(
         "http.trusted_proxies",

@@ -104,18 +104,20 @@ fn gather_flags(overrides: &Overrides, gathered: &mut Gathered) -> Result<(), Co
         listen,
         data_dir,
         key_file,
+        tls_cert,
+        tls_key,
+        plain_off_loopback,
     } = overrides;
     let flags = [
         ("listen", "--listen", listen.as_ref().map(OsStr::new)),
+        (options::DATA_DIR, "--data-dir", text(data_dir.as_ref())),
+        (options::KEY_FILE, "--key-file", text(key_file.as_ref())),
+        (options::TLS_CERT, "--tls-cert", text(tls_cert.as_ref())),
+        (options::TLS_KEY, "--tls-key", text(tls_key.as_ref())),
         (
-            options::DATA_DIR,
-            "--data-dir",
-            data_dir.as_ref().map(|path| path.as_os_str()),
-        ),
-        (
-            options::KEY_FILE,
-            "--key-file",
-            key_file.as_ref().map(|path| path.as_os_str()),
+            "http.plain_off_loopback",
+            "--plain-http-off-loopback",
+            plain_off_loopback.then(|| OsStr::new("true")),
         ),
     ];
     for (key, flag, value) in flags {
@@ -124,6 +126,10 @@ fn gather_flags(overrides: &Overrides, gathered: &mut Gathered) -> Result<(), Co
         }
     }
     Ok(())
+}
+
+fn text(path: Option<&PathBuf>) -> Option<&OsStr> {
+    path.map(|path| path.as_os_str())
 }
 
 fn insert(

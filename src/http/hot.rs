@@ -4,8 +4,8 @@
 //!
 //! It is answered before any route, without waiting and without a copy of the
 //! request. Whatever is unusual about a request (another method, another path,
-//! another session, a query, no credentials, `If-None-Match`, an `Accept` without JSON,
-//! an access that must be written first) leaves it to the general table, whose
+//! another session, a query, no credentials, a body, `If-None-Match`, an `Accept`
+//! without JSON, an access that must be written first) leaves it to the general table, whose
 //! handler gives the same answers. Such a request has not been counted as an
 //! access yet, so it is counted once.
 

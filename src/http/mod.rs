@@ -25,6 +25,7 @@ pub use self::i18n::Language;
 use self::metrics::Requests;
 pub use self::problem::ApiError;
 use self::reply::{Reply, Stamp, Stamps};
+pub use self::request::HEAD_BYTES_MAX;
 use self::request::{Request, Verb};
 use crate::model::{ApiKey, Device, Role, User};
 use crate::ndata;
@@ -104,6 +105,8 @@ pub struct Settings {
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
+    /// Whether nobody between reads along or changes anything: TLS.
+    pub is_secure: bool,
     /// How long one body may take to arrive.
     pub body_timeout: Duration,
 }
@@ -117,13 +120,14 @@ pub trait Answers: Clone + Send + Sync + 'static {
     ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static;
 
     /// The answer to a request that needs no route and waits for nothing: one
-    /// that HTTP itself refuses, or the hot one.
+    /// that HTTP itself refuses, or the hot one. `bodiless`: no body comes.
     fn at_once(
         &self,
         method: &Method,
         version: Version,
         uri: &Uri,
         headers: &HeaderMap,
+        bodiless: bool,
     ) -> Option<Response>;
 
     /// Where connections are counted.
@@ -462,9 +466,11 @@ impl<S: Store> Answers for Routes<S> {
         version: Version,
         uri: &Uri,
         headers: &HeaderMap,
+        bodiless: bool,
     ) -> Option<Response> {
         let Err(error) = request::look_at_head(version, uri, headers) else {
-            return hot::answer(&self.0, method, uri, headers);
+            let hot = || hot::answer(&self.0, method, uri, headers);
+            return bodiless.then(hot).flatten();
         };
         // An address that is too long is not sent back.
         let path = if error == ApiError::UriTooLong {

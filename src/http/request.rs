@@ -14,7 +14,7 @@ use super::fields::{self, Fields};
 use super::i18n;
 use super::problem::ApiError;
 use super::signed;
-use super::ui::{AllowedHosts, cookie};
+use super::ui::{AllowedHosts, Cookie};
 use crate::auth::nws4;
 use crate::model::{Origin, SessionId, UserName};
 use crate::service::{App, Caller, Reach};
@@ -23,6 +23,10 @@ use crate::store::Store;
 /// Headers of a request. hyper itself reads up to 100; with a limit of its own
 /// it would clear and move a table of that size for every request (0.2 us).
 const HEADERS_MAX: usize = 64;
+/// Bytes of a request's head. HTTP/1.1 holds it to that while it is read.
+pub const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// What a header takes beside its name and value, as HTTP/2 counts.
+const HEADER_OVERHEAD_BYTES: usize = 32;
 /// Longest address.
 const URI_BYTES_MAX: usize = 8 * 1024;
 /// No route has more segments than this, prefix aside.
@@ -153,8 +157,15 @@ impl Request {
     pub(super) fn token(&self) -> Result<&str, ApiError> {
         match self.headers.get(AUTHORIZATION) {
             Some(value) => bearer(value),
-            None => cookie::token(&self.method, &self.headers, &self.allowed_hosts),
+            None => self
+                .cookie()
+                .token(&self.method, &self.headers, &self.allowed_hosts),
         }
+    }
+
+    /// The page's cookie, as it is over this connection.
+    pub(super) const fn cookie(&self) -> Cookie {
+        Cookie::of(self.peer)
     }
 
     /// Notes who asks, for the log.
@@ -235,7 +246,7 @@ pub(super) fn look_at_head(
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<(), ApiError> {
-    if headers.len() > HEADERS_MAX {
+    if headers.len() > HEADERS_MAX || (version > Version::HTTP_11 && is_too_large(headers)) {
         return Err(ApiError::HeadersTooLarge);
     }
     let mut hosts = headers.get_all(HOST).iter();
@@ -259,6 +270,14 @@ pub(super) fn look_at_head(
         });
     }
     Ok(())
+}
+
+/// Whether headers take more than HTTP/1.1 would have read.
+fn is_too_large(headers: &HeaderMap) -> bool {
+    let bytes = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD_BYTES);
+    bytes.sum::<usize>() > HEAD_BYTES_MAX
 }
 
 /// Whether the client takes JSON.

@@ -8,10 +8,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Both directions of a connection.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+
+/// The bare connection: a socket, or TLS on it.
+pub(super) type Wire = Box<dyn Duplex>;
 
 type Carried = Pin<Box<dyn Future<Output = ()> + Send>>;
-type Carrier = Box<dyn FnOnce(TcpStream, Bytes) -> Carried + Send>;
+type Carrier = Box<dyn FnOnce(Wire, Bytes) -> Carried + Send>;
 
 /// What goes on with a connection. Shared, since answers carry nothing else;
 /// it goes on once.
@@ -19,7 +27,7 @@ type Carrier = Box<dyn FnOnce(TcpStream, Bytes) -> Carried + Send>;
 pub struct Upgrade(Arc<Mutex<Option<Carrier>>>);
 
 impl Upgrade {
-    pub(super) fn new<F>(carry: impl FnOnce(TcpStream, Bytes) -> F + Send + 'static) -> Self
+    pub(super) fn new<F>(carry: impl FnOnce(Wire, Bytes) -> F + Send + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -29,10 +37,10 @@ impl Upgrade {
 
     /// Carries the connection to its end. `read` came behind the request and is
     /// the beginning of what follows.
-    pub async fn carry(self, stream: TcpStream, read: Bytes) {
+    pub async fn carry(self, stream: impl Duplex + 'static, read: Bytes) {
         let carrier = self.0.lock().take();
         if let Some(carry) = carrier {
-            carry(stream, read).await;
+            carry(Box::new(stream), read).await;
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::http;
@@ -24,6 +25,7 @@ async fn start(limits: Limits) -> Running {
     let (stop, signals) = stop_signals();
     let served = tokio::spawn(serve(
         listener,
+        Transport::Plain,
         http::routes(&app, settings()),
         limits,
         signals,

@@ -12,23 +12,23 @@ use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::pulse::Pulse;
 use crate::http::ApiError;
 
 /// The stream of one connection. `unread` makes the whole response that takes
 /// the place of hyper's.
-pub(super) struct Watched<'p, F> {
-    io: TokioIo<TcpStream>,
+pub(super) struct Watched<'p, S, F> {
+    io: TokioIo<S>,
     pulse: &'p Pulse,
     unread: F,
     /// What takes the place of hyper's own answer and is not sent yet.
     instead: Vec<u8>,
 }
 
-impl<'p, F> Watched<'p, F> {
-    pub(super) fn new(stream: TcpStream, pulse: &'p Pulse, unread: F) -> Self {
+impl<'p, S, F> Watched<'p, S, F> {
+    pub(super) fn new(stream: S, pulse: &'p Pulse, unread: F) -> Self {
         Self {
             io: TokioIo::new(stream),
             pulse,
@@ -37,17 +37,19 @@ impl<'p, F> Watched<'p, F> {
         }
     }
 
-    pub(super) fn into_stream(self) -> TcpStream {
+    pub(super) fn into_stream(self) -> S {
         self.io.into_inner()
-    }
-
-    fn io(&mut self) -> Pin<&mut TokioIo<TcpStream>> {
-        Pin::new(&mut self.io)
     }
 
     fn wrote<T>(&self, written: Poll<T>) -> Poll<T> {
         self.pulse.wrote(written.is_ready());
         written
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin, F> Watched<'_, S, F> {
+    fn io(&mut self) -> Pin<&mut TokioIo<S>> {
+        Pin::new(&mut self.io)
     }
 
     fn send_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -62,7 +64,7 @@ impl<'p, F> Watched<'p, F> {
     }
 }
 
-impl<F: Unpin> Read for Watched<'_, F> {
+impl<S: AsyncRead + AsyncWrite + Unpin, F: Unpin> Read for Watched<'_, S, F> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -74,7 +76,11 @@ impl<F: Unpin> Read for Watched<'_, F> {
     }
 }
 
-impl<F: Fn(&ApiError) -> Vec<u8> + Unpin> Write for Watched<'_, F> {
+impl<S, F> Write for Watched<'_, S, F>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    F: Fn(&ApiError) -> Vec<u8> + Unpin,
+{
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -107,7 +113,9 @@ impl<F: Fn(&ApiError) -> Vec<u8> + Unpin> Write for Watched<'_, F> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.send_instead(cx))?;
-        self.io().poll_flush(cx)
+        // TLS takes bytes that the socket does not, and says so here.
+        let flushed = self.io().poll_flush(cx);
+        self.wrote(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

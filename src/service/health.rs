@@ -32,7 +32,8 @@ impl Status {
 /// One thing that was looked at.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its name: `diskstorage`, `database`, `sweeper`, `clock`, or `backup`.
+    /// Its name: `diskstorage`, `database`, `sweeper`, `clock`, `backup`, or
+    /// `certificate`.
     pub name: &'static str,
     /// How good it is.
     pub status: Status,
@@ -51,7 +52,8 @@ pub struct Report {
     pub status: Status,
     /// How long looking took.
     pub duration: Duration,
-    /// The entries: always the first four, and `backup` where backups are made.
+    /// The entries: always the first four, `backup` where backups are made, and
+    /// `certificate` under TLS.
     pub entries: Vec<Entry>,
 }
 
@@ -71,6 +73,11 @@ impl<S: Store> App<S> {
         ];
         let backups = self.backups.report();
         entries.extend(backups.map(|report| timed(|| self.backup_entry(report))));
+        let started_at = Instant::now();
+        entries.extend(self.certificate.health(self.now()).map(|entry| Entry {
+            duration: started_at.elapsed(),
+            ..entry
+        }));
         let status = entries
             .iter()
             .map(|entry| entry.status)
@@ -168,7 +175,7 @@ fn timed(look: impl FnOnce() -> Entry) -> Entry {
     entry
 }
 
-fn entry(
+pub(super) fn entry(
     name: &'static str,
     status: Status,
     description: Option<String>,

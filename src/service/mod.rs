@@ -19,6 +19,7 @@ mod archive;
 pub mod backups;
 mod bulk;
 mod caller;
+pub mod certificate;
 mod directory;
 mod error;
 mod feed;
@@ -82,6 +83,8 @@ pub struct App<S> {
     pub sweeper: sweep::SweeperState,
     /// The server's own backups.
     pub backups: backups::BackupKeeper,
+    /// The certificate that is shown.
+    pub certificate: certificate::CertificateState,
 }
 
 /// What the configuration decides for the use cases.

@@ -60,6 +60,7 @@ pub(crate) fn empty_app() -> Arc<App<MemoryStore>> {
         feed: Feed::new(16),
         backups: crate::service::backups::BackupKeeper::default(),
         logins: Logins::default(),
+        certificate: crate::service::certificate::CertificateState::default(),
         sweeper: SweeperState::default(),
     })
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+pub mod secure;
 pub mod signer;
 
 /// How long anything a test waits for may take before the test fails.
@@ -148,6 +149,8 @@ pub struct Server {
     child: Child,
     /// `127.0.0.1:PORT`
     pub address: String,
+    /// `http` or `https`.
+    pub scheme: String,
     log: std::thread::JoinHandle<String>,
     agent: ureq::Agent,
 }
@@ -172,14 +175,15 @@ impl Server {
         BufReader::new(stdout)
             .read_line(&mut line)
             .expect("the server speaks UTF-8");
-        let Some(address) = line.trim().strip_prefix("tillgate listening on http://") else {
+        let url = line.trim().strip_prefix("tillgate listening on ");
+        let Some((scheme, address)) = url.and_then(|url| url.split_once("://")) else {
             let _ = child.kill();
             panic!(
                 "the server did not start: {line:?} {}",
                 log.join().unwrap_or_default()
             );
         };
-        let address = address.to_owned();
+        let (scheme, address) = (scheme.to_owned(), address.to_owned());
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
@@ -189,6 +193,7 @@ impl Server {
         Self {
             child,
             address,
+            scheme,
             log,
             agent,
         }
@@ -197,6 +202,15 @@ impl Server {
     /// The process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its memory, from `/proc/PID/status`, in kibibytes.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("the process is there");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+        number.expect("a number of kibibytes")
     }
 
     /// Sends a signal by number.

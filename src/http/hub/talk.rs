@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, interval, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -15,6 +14,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::protocol::{
     ACCEPTED, PING, RECORD_BYTES_MAX, REFUSED, Records, Said, close, events, is_handshake, read,
 };
+use crate::http::upgrade::Wire;
 use crate::service::{HEARTBEAT, Told, Watcher};
 use crate::store::{ChangePlace, Store};
 
@@ -48,7 +48,7 @@ enum End {
 }
 
 /// Carries one client to its end.
-pub(super) async fn carry<S: Store>(watcher: Watcher<S>, stream: TcpStream, read: Bytes) {
+pub(super) async fn carry<S: Store>(watcher: Watcher<S>, stream: Wire, read: Bytes) {
     let limits = WebSocketConfig::default()
         .read_buffer_size(READ_BYTES)
         .write_buffer_size(WRITE_BYTES)
@@ -68,7 +68,7 @@ pub(super) async fn carry<S: Store>(watcher: Watcher<S>, stream: TcpStream, read
 
 struct Talk<S> {
     watcher: Watcher<S>,
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Wire>,
     records: Records,
     /// Behind which change it wants to hear of them.
     subscribed: Option<ChangePlace>,
@@ -209,7 +209,7 @@ impl<S: Store> Talk<S> {
 }
 
 /// The next text of a client; empty for a sign of life that is none.
-async fn hear(socket: &mut WebSocketStream<TcpStream>) -> Result<String, End> {
+async fn hear(socket: &mut WebSocketStream<Wire>) -> Result<String, End> {
     match socket.next().await {
         Some(Ok(Message::Text(text))) => Ok(text.as_str().to_owned()),
         Some(Ok(Message::Binary(_))) => Err(End::Wrong("Records are texts.")),

@@ -5,12 +5,36 @@ use warp::http::Method;
 use warp::http::header::{CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 
 use super::AllowedHosts;
+use crate::http::Peer;
 use crate::http::problem::ApiError;
 
-/// Its name on plain HTTP.
-const NAME: &str = "tillgate";
 /// Who may read and send it: the browser, to this server, for its own pages.
 const RULES: &str = "Path=/; HttpOnly; SameSite=Strict";
+
+/// What the cookie is over one kind of connection. Under TLS the one that a
+/// server without TLS could have set counts for nothing: browsers take a name
+/// that begins with `__Host-` from TLS only, and with `Secure` alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::http) struct Cookie {
+    name: &'static str,
+    /// The rule that it has under TLS alone.
+    secure: &'static str,
+    /// How the origin of the page begins.
+    scheme: &'static str,
+}
+
+/// Without TLS.
+const PLAIN: Cookie = Cookie {
+    name: "tillgate",
+    secure: "",
+    scheme: "http://",
+};
+/// Under TLS.
+const SECURE: Cookie = Cookie {
+    name: "__Host-tillgate",
+    secure: "; Secure",
+    scheme: "https://",
+};
 /// By which pages a request was made, as browsers of today say.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -21,59 +45,97 @@ const FOREIGN_PAGE: &str = "A request with this cookie that changes something mu
 const NO_JSON: &str =
     "A request with this cookie that changes something needs Content-Type: application/json.";
 
-/// `Set-Cookie` with a token.
-pub(super) fn set(token: &str) -> HeaderValue {
-    let text = format!("{NAME}={token}; {RULES}");
-    HeaderValue::from_str(&text).expect("tokens are plain ASCII")
-}
+impl Cookie {
+    /// That of a connection.
+    pub(in crate::http) const fn of(peer: Peer) -> Self {
+        if peer.is_secure { SECURE } else { PLAIN }
+    }
 
-/// `Set-Cookie` that makes the browser forget it.
-pub(super) const fn forget() -> HeaderValue {
-    HeaderValue::from_static("tillgate=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
-}
+    /// `Set-Cookie` with a token.
+    pub(super) fn set(self, token: &str) -> HeaderValue {
+        let Self { name, secure, .. } = self;
+        let text = format!("{name}={token}; {RULES}{secure}");
+        HeaderValue::from_str(&text).expect("tokens are plain ASCII")
+    }
 
-/// The token of the cookie, if the request may use it.
-///
-/// # Errors
-/// 401 without a cookie, or with more than one of the name; 403 when the
-/// request is for another host, or changes something and does not show that it
-/// comes from a page of this server.
-pub(in crate::http) fn token<'a>(
-    method: &Method,
-    headers: &'a HeaderMap,
-    hosts: &AllowedHosts,
-) -> Result<&'a str, ApiError> {
-    let mut tokens = tokens(headers);
-    let token = match (tokens.next(), tokens.next()) {
-        (Some(token), None) => token,
-        (first, _) => {
-            return Err(ApiError::Unauthenticated {
-                reason: None,
-                presented: first.is_some(),
-            });
+    /// `Set-Cookie` that makes the browser forget it.
+    pub(super) fn forget(self) -> HeaderValue {
+        let Self { name, secure, .. } = self;
+        let text = format!("{name}=; {RULES}{secure}; Max-Age=0");
+        HeaderValue::from_str(&text).expect("names and rules are plain ASCII")
+    }
+
+    /// The token of the cookie, if the request may use it.
+    ///
+    /// # Errors
+    /// 401 without a cookie, or with more than one of the name; 403 when the
+    /// request is for another host, or changes something and does not show that
+    /// it comes from a page of this server.
+    pub(in crate::http) fn token<'a>(
+        self,
+        method: &Method,
+        headers: &'a HeaderMap,
+        hosts: &AllowedHosts,
+    ) -> Result<&'a str, ApiError> {
+        let mut tokens = self.tokens(headers);
+        let token = match (tokens.next(), tokens.next()) {
+            (Some(token), None) => token,
+            (first, _) => {
+                return Err(ApiError::Unauthenticated {
+                    reason: None,
+                    presented: first.is_some(),
+                });
+            }
+        };
+        if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+            is_for(headers, hosts)?;
+        } else {
+            self.may_change(headers, hosts)?;
         }
-    };
-    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
-        is_for(headers, hosts)?;
-    } else {
-        may_change(headers, hosts)?;
+        Ok(token)
     }
-    Ok(token)
-}
 
-/// Whether a request that lives by the cookie may change something.
-///
-/// # Errors
-/// 403.
-pub(super) fn may_change(headers: &HeaderMap, hosts: &AllowedHosts) -> Result<(), ApiError> {
-    is_for(headers, hosts)?;
-    if !is_own_page(headers) {
-        return Err(ApiError::Forbidden(FOREIGN_PAGE.to_owned()));
+    /// Whether a request that lives by the cookie may change something.
+    ///
+    /// # Errors
+    /// 403.
+    pub(super) fn may_change(
+        self,
+        headers: &HeaderMap,
+        hosts: &AllowedHosts,
+    ) -> Result<(), ApiError> {
+        is_for(headers, hosts)?;
+        if !self.is_own_page(headers) {
+            return Err(ApiError::Forbidden(FOREIGN_PAGE.to_owned()));
+        }
+        if !is_json(headers) {
+            return Err(ApiError::Forbidden(NO_JSON.to_owned()));
+        }
+        Ok(())
     }
-    if !is_json(headers) {
-        return Err(ApiError::Forbidden(NO_JSON.to_owned()));
+
+    /// What a browser says of the page that sent the request. Off loopback it
+    /// says `Sec-Fetch-Site` under TLS only; where it does, that counts.
+    fn is_own_page(self, headers: &HeaderMap) -> bool {
+        if let Some(site) = headers.get(SEC_FETCH_SITE) {
+            return site == "same-origin";
+        }
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let origin = text(ORIGIN).and_then(|origin: &str| origin.strip_prefix(self.scheme));
+        let host: Option<&str> = text(HOST);
+        origin
+            .zip(host)
+            .is_some_and(|(origin, host)| origin.eq_ignore_ascii_case(host))
     }
-    Ok(())
+
+    /// The values of all cookies of the name.
+    fn tokens(self, headers: &HeaderMap) -> impl Iterator<Item = &str> {
+        let texts = headers.get_all(COOKIE).iter();
+        let texts = texts.filter_map(|value| value.to_str().ok());
+        texts
+            .flat_map(|text| text.split(';'))
+            .filter_map(move |pair| pair.trim().strip_prefix(self.name)?.strip_prefix('='))
+    }
 }
 
 fn is_for(headers: &HeaderMap, hosts: &AllowedHosts) -> Result<(), ApiError> {
@@ -83,35 +145,12 @@ fn is_for(headers: &HeaderMap, hosts: &AllowedHosts) -> Result<(), ApiError> {
     Err(ApiError::Forbidden(FOREIGN_HOST.to_owned()))
 }
 
-/// What a browser says of the page that sent the request. Off loopback it says
-/// `Sec-Fetch-Site` under TLS only; where it does, that counts.
-fn is_own_page(headers: &HeaderMap) -> bool {
-    if let Some(site) = headers.get(SEC_FETCH_SITE) {
-        return site == "same-origin";
-    }
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let origin = text(ORIGIN).and_then(|origin: &str| origin.strip_prefix("http://"));
-    let host: Option<&str> = text(HOST);
-    origin
-        .zip(host)
-        .is_some_and(|(origin, host)| origin.eq_ignore_ascii_case(host))
-}
-
 fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
     let essence = kind.and_then(|kind| kind.split(';').next());
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
-}
-
-/// The values of all cookies of the name.
-fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let texts = headers.get_all(COOKIE).iter();
-    let texts = texts.filter_map(|value| value.to_str().ok());
-    texts
-        .flat_map(|text| text.split(';'))
-        .filter_map(|pair| pair.trim().strip_prefix(NAME)?.strip_prefix('='))
 }
 
 #[cfg(test)]
@@ -142,16 +181,39 @@ mod tests {
             ("tillgate=a; tillgate=b", None),
         ] {
             let given = headers(&[(HOST, "127.0.0.1"), (COOKIE, cookie)]);
-            let found = token(&Method::GET, &given, &local()).ok();
+            let found = PLAIN.token(&Method::GET, &given, &local()).ok();
             assert_eq!(found, wanted, "{cookie}");
         }
     }
 
     #[test]
     fn forgetting_names_the_same_cookie_with_the_same_rules() {
-        let forget = forget();
-        let text = forget.to_str().expect("ASCII");
-        assert_eq!(text, format!("{NAME}=; {RULES}; Max-Age=0"));
+        for cookie in [PLAIN, SECURE] {
+            let (set, forget) = (cookie.set(""), cookie.forget());
+            let texts = [
+                set.to_str().expect("ASCII"),
+                forget.to_str().expect("ASCII"),
+            ];
+            assert_eq!(texts[1], format!("{}; Max-Age=0", texts[0]));
+        }
+    }
+
+    #[test]
+    fn under_tls_the_cookie_of_plain_http_counts_for_nothing() {
+        for (cookie, wanted) in [
+            ("__Host-tillgate=a.b.c", Some("a.b.c")),
+            ("tillgate=x; __Host-tillgate=a.b.c", Some("a.b.c")),
+            ("tillgate=x", None),
+        ] {
+            let given = headers(&[(HOST, "127.0.0.1"), (COOKIE, cookie)]);
+            let found = SECURE.token(&Method::GET, &given, &local()).ok();
+            assert_eq!(found, wanted, "{cookie}");
+        }
+        let text = SECURE.set("t");
+        assert_eq!(
+            text,
+            "__Host-tillgate=t; Path=/; HttpOnly; SameSite=Strict; Secure"
+        );
     }
 
     #[test]
@@ -165,7 +227,9 @@ mod tests {
             ("http://evil.example", false),
         ] {
             let given = headers(&[(HOST, "127.0.0.1:8080"), (ORIGIN, origin)]);
-            assert_eq!(is_own_page(&given), wanted, "{origin}");
+            assert_eq!(PLAIN.is_own_page(&given), wanted, "{origin}");
         }
+        let given = headers(&[(HOST, "127.0.0.1:8080"), (ORIGIN, "https://127.0.0.1:8080")]);
+        assert!(SECURE.is_own_page(&given));
     }
 }

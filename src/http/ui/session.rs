@@ -3,7 +3,6 @@
 use warp::http::StatusCode;
 use warp::http::header::SET_COOKIE;
 
-use super::cookie;
 use crate::auth::secret::Secret;
 use crate::http::auth::refused;
 use crate::http::problem::ApiError;
@@ -20,7 +19,9 @@ pub(in crate::http) async fn log_in<S: Store>(
     request: &mut Request,
 ) -> Result<Reply, ApiError> {
     // Nobody is to be logged in, as whomever, by a page of somebody else's.
-    cookie::may_change(&request.headers, &request.allowed_hosts)?;
+    request
+        .cookie()
+        .may_change(&request.headers, &request.allowed_hosts)?;
     let read = request.object(|fields| {
         let user = fields.required("userName");
         let password = fields.text("password").unwrap_or_default();
@@ -35,13 +36,14 @@ pub(in crate::http) async fn log_in<S: Store>(
         .map_err(refused)?;
     end_earlier(app, request).await;
     let user = wire::json(&ProfileBody::from(&*logged_in.principal));
-    let cookie = cookie::set(&logged_in.pair.token_id);
+    let cookie = request.cookie().set(&logged_in.pair.token_id);
     Ok(Reply::ok(user).with(SET_COOKIE, cookie))
 }
 
 /// The browser forgets the cookie that it had; nobody shall go on with it.
 async fn end_earlier<S: Store>(app: &App<S>, request: &Request) {
-    let earlier = cookie::token(&request.method, &request.headers, &request.allowed_hosts);
+    let (headers, hosts) = (&request.headers, &request.allowed_hosts);
+    let earlier = request.cookie().token(&request.method, headers, hosts);
     let Ok(token) = earlier else { return };
     if let Ok(caller) = app.caller(token, Reach::OwnLogin).await {
         let left = app.log_out(&caller.from(request.origin())).await;
@@ -58,5 +60,5 @@ pub(in crate::http) async fn log_out<S: Store>(
 ) -> Result<Reply, ApiError> {
     let caller = request.caller(app, Reach::OwnLogin).await?;
     app.log_out(&caller).await?;
-    Ok(Reply::empty(StatusCode::NO_CONTENT).with(SET_COOKIE, cookie::forget()))
+    Ok(Reply::empty(StatusCode::NO_CONTENT).with(SET_COOKIE, request.cookie().forget()))
 }
