@@ -572,7 +572,7 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
     ),
     ConfigOption::new(
         "events.readers_max",
-        "How many may read /events at once; more get 503. Each is a connection of\nhttp.connections_max.",
+        "How many may read /events and the hub /signalr/v1/mainHub at once; more get\n503. Each is a connection of http.connections_max.",
         |c, t| put(&mut c.events.readers_max, number(t, 1..=READERS_MAX)),
         |c| c.events.readers_max.to_string(),
     ),
