@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::describe::CompletedShell;
+
 /// The session server of a shop.
 #[derive(Debug, Parser)]
 #[command(name = "tillgate", version, about, max_term_width = 100)]
@@ -88,6 +90,17 @@ pub enum Command {
     /// Make what HTTPS needs
     #[command(subcommand)]
     Tls(TlsCommand),
+    /// Print what a shell completes this command line with
+    Completions {
+        /// The shell
+        shell: CompletedShell,
+    },
+    /// Print the manual page, or write those of all commands
+    Man {
+        /// Write the pages of all commands into this folder
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
     /// Show version and disk format
     Version,
 }

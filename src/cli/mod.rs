@@ -23,6 +23,7 @@ mod backup;
 mod certificate;
 mod compose;
 mod control;
+pub mod describe;
 mod doctor;
 pub mod exit;
 mod operate;
@@ -75,6 +76,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Clock(args) => clock(args.command, &args.place),
         Command::Doctor(args) => doctor::run(&args),
         Command::Tls(TlsCommand::SelfSigned(args)) => self_signed::make(&args),
+        Command::Completions { shell } => describe::completions(shell),
+        Command::Man { into } => describe::man(into.as_deref()),
         Command::Version => {
             out!(
                 "tillgate {} (disk format {FORMAT})",
