@@ -307,6 +307,12 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// Whether every request gets a line.
     pub requests: bool,
+    /// Where the server's lines go beside standard error; `None`: nowhere.
+    pub file: Option<PathBuf>,
+    /// How large that file gets, in MiB.
+    pub file_mib_max: u64,
+    /// How many older ones stand beside it.
+    pub file_keep: usize,
 }
 
 /// How lines of the log look.

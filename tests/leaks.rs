@@ -233,7 +233,8 @@ fn work_with_keys(run: &mut Run, server: &Server, owner: &str) {
 fn neither_the_stolen_directory_nor_the_log_nor_an_error_holds_what_logs_in() {
     let place = Place::with_shop()
         .option("LOG__LEVEL", "trace")
-        .option("LOG__REQUESTS", "true");
+        .option("LOG__REQUESTS", "true")
+        .option("LOG__FILE", "tillgate.log");
     let mut run = Run::default();
     let server = place.serve();
     let (owner, _) = run.pair(&log_in(&server, "999", "pass", "BackOffice"));
@@ -258,6 +259,8 @@ fn neither_the_stolen_directory_nor_the_log_nor_an_error_holds_what_logs_in() {
     };
     look("the log", killed.as_bytes());
     look("the log of the second run", stopped.as_bytes());
+    let file = std::fs::read(place.path().join("tillgate.log")).expect("a log");
+    look("the log file", &file);
     for said in &run.said {
         look(said, said.as_bytes());
     }
@@ -270,6 +273,7 @@ fn neither_the_stolen_directory_nor_the_log_nor_an_error_holds_what_logs_in() {
     // The search finds what is there.
     assert!(stolen.iter().any(|(_, bytes)| contains(bytes, b"eva")));
     assert!(killed.contains("answered"), "{killed}");
+    assert!(contains(&file, b"answered"));
     assert_eq!(
         run.found_in(token.as_bytes()).len(),
         2,

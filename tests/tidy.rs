@@ -44,7 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &["model"]),
     ("config", &["model", "auth", "store", "server"]),
     // Fails as a command does, and is started by commands only.
-    ("telemetry", &["config", "cli"]),
+    ("telemetry", &["config", "cli", "meter"]),
 ];
 
 /// The two files that put the crate together.

@@ -44,7 +44,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Serve(args) => {
             let config = load_with(&args.place, serve::overrides(&args))?;
-            start_logs(&config, telemetry::Noise::Server)?;
+            let _flush = start_logs(&config, telemetry::Noise::Server)?;
             serve::run(config, &args)
         }
         Command::Config(ConfigCommand::Show(place)) => {
@@ -103,7 +103,10 @@ fn load_with(place: &Place, overrides: Overrides) -> Result<Config, Failure> {
         .map_err(|error| Failure::new(Exit::Config, error))
 }
 
-fn start_logs(config: &Config, noise: telemetry::Noise) -> Result<(), Failure> {
+fn start_logs(
+    config: &Config,
+    noise: telemetry::Noise,
+) -> Result<Option<telemetry::Flush>, Failure> {
     telemetry::start(config, noise).map_err(|error| Failure::new(Exit::Config, error))
 }
 

@@ -170,6 +170,9 @@ impl Default for LogConfig {
             level: "info".to_owned(),
             format: LogFormat::Text,
             requests: false,
+            file: None,
+            file_mib_max: 10,
+            file_keep: 5,
         }
     }
 }

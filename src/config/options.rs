@@ -51,6 +51,10 @@ const STRANGERS_MAX: usize = 10_000_000;
 const LIMIT_MAX: usize = 100_000_000;
 /// Most backups to keep.
 const BACKUPS_MAX: usize = 10_000;
+/// The largest file of the log, in MiB.
+const LOG_MIB_MAX: u64 = 100_000;
+/// Most older files of the log.
+const LOG_FILES_MAX: usize = 1_000;
 /// Most hashing threads.
 const HASH_THREADS_MAX: usize = 256;
 /// The word for what suits the machine.
@@ -788,5 +792,23 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
         "Whether every request gets a line.",
         |c, t| put(&mut c.log.requests, word(t, SWITCH)),
         |c| c.log.requests.to_string(),
+    ),
+    ConfigOption::new(
+        "log.file",
+        "A file that gets the server's lines, too, beside standard error; or off. A\nline that the disk does not take is lost; nothing waits for it.",
+        |c, t| put(&mut c.log.file, path_or_off(t)),
+        |c| path_or_off_text(c.log.file.as_deref()),
+    ),
+    ConfigOption::new(
+        "log.file_mib_max",
+        "How large it gets, in MiB, before it moves on to .1, and that to .2.",
+        |c, t| put(&mut c.log.file_mib_max, number(t, 1..=LOG_MIB_MAX)),
+        |c| c.log.file_mib_max.to_string(),
+    ),
+    ConfigOption::new(
+        "log.file_keep",
+        "How many older ones stand beside it; the oldest goes.",
+        |c, t| put(&mut c.log.file_keep, number(t, 0..=LOG_FILES_MAX)),
+        |c| c.log.file_keep.to_string(),
     ),
 ];
