@@ -132,6 +132,46 @@ fn a_sound_directory_has_nothing_wrong_and_is_not_changed() {
 }
 
 #[test]
+fn the_report_for_scripts_has_the_members_that_are_documented() {
+    let closed = Closed::make();
+    std::fs::remove_file(closed.place.path().join("db.key")).expect("a key");
+
+    let (code, report) = closed.doctor(&[]);
+
+    assert_eq!(code, FAULTS, "{report:#}");
+    let members = |value: &Value| -> Vec<String> {
+        let object = value.as_object().expect("an object");
+        object.keys().cloned().collect()
+    };
+    let documented = [
+        "dataDir",
+        "diskFormat",
+        "epoch",
+        "faults",
+        "group",
+        "notes",
+        "repaired",
+        "sessions",
+    ];
+    assert_eq!(members(&report), documented);
+    assert_eq!(
+        members(&report["faults"][0]),
+        ["file", "place", "remedy", "what"]
+    );
+    assert!(report["dataDir"].is_string() && report["diskFormat"].is_u64());
+    assert_eq!(report["repaired"], Value::Array(Vec::new()));
+    // The page for operators names each of them.
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operation.md");
+    let page = std::fs::read_to_string(page).expect("a page");
+    for member in documented
+        .iter()
+        .chain(&["file", "place", "remedy", "what"])
+    {
+        assert!(page.contains(&format!("`{member}`")), "{member}");
+    }
+}
+
+#[test]
 fn the_doctor_of_a_killed_server_finds_nothing() {
     let closed = Closed::make();
     let server = closed.place.serve();

@@ -58,7 +58,7 @@ const MADE: [&str; 4] = [
     "target/release/tillgate",
 ];
 
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -68,6 +68,7 @@ const DOCUMENTS: [&str; 9] = [
     "docs/backup.md",
     "docs/connect.md",
     "docs/tls.md",
+    "docs/operation.md",
 ];
 
 #[test]

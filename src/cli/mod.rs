@@ -26,6 +26,7 @@ mod control;
 pub mod describe;
 mod doctor;
 pub mod exit;
+mod notify;
 mod operate;
 mod policy;
 mod self_signed;

@@ -12,9 +12,9 @@ use super::args::Serve;
 use super::certificate::Speech;
 use super::compose::{self, Composed};
 use super::exit::{Exit, Failure};
-use super::{control, policy, store_file};
+use super::{control, notify, policy, store_file};
 use crate::config::{Config, Overrides};
-use crate::http;
+use crate::http::{self, Answers as _};
 use crate::model::SessionAccess;
 use crate::server;
 use crate::service::{App, backups, rehash, sweep, unused};
@@ -127,14 +127,15 @@ async fn serve(config: &Config, args: &Serve, demo: Option<&DemoDir>) -> Result<
     tokio::spawn(end_waits(Arc::clone(&app), signals.clone()));
     say_who_reaches_sessions(config.sessions.access);
     out!("tillgate listening on {url}");
-    let drained = server::serve(
-        listener,
-        transport,
-        http::routes(&app, settings),
-        compose::limits(config),
-        signals,
-    )
-    .await;
+    let routes = http::routes(&app, settings);
+    if let Some(manager) = notify::Manager::from_environment() {
+        let connections = Arc::clone(routes.connections());
+        let full = move || connections.open() >= connections.max();
+        let (app, signals) = (Arc::clone(&app), signals.clone());
+        tokio::spawn(notify::run(manager, app, address, full, signals));
+    }
+    let limits = compose::limits(config);
+    let drained = server::serve(listener, transport, routes, limits, signals).await;
     tracing::info!(target: "serve", ?drained, "no longer serving");
     background.iter().for_each(tokio::task::JoinHandle::abort);
     let _ = std::fs::remove_file(control::socket_path(&config.data_dir));

@@ -59,6 +59,8 @@ pub enum Op {
     Watch(std::sync::mpsc::Sender<Vec<Written>>, Reply<Cut>),
     /// No more of that; the answer is what the groups told of come to.
     Unwatch(Reply<Cut>),
+    /// Answer, to show that the writer does.
+    Ping(Reply<()>),
     /// Keep the trusted time, which may be lower than before only after the
     /// operator reset a poisoned clock.
     MarkClock {
@@ -223,6 +225,7 @@ impl Op {
             Self::Watch(_, reply) | Self::Unwatch(reply) => drop(reply.send(Err(error))),
             Self::EndAll(_, reply)
             | Self::Write(_, reply)
+            | Self::Ping(reply)
             | Self::NoteUse(_, _, _, reply)
             | Self::Note(_, reply)
             | Self::PutMeta { reply, .. }

@@ -249,6 +249,15 @@ impl SledStore {
         .await
     }
 
+    /// Whether the writer answers. One that refuses changes since a write has
+    /// failed does; one that waits for a silent disk does not.
+    pub async fn writer_answers(&self) -> bool {
+        matches!(
+            self.submit(Op::Ping).await,
+            Ok(()) | Err(StoreError::ReadOnly)
+        )
+    }
+
     /// Ends the writer: everything accepted is written, then what is dirty,
     /// then the clean mark. Later changes answer read-only.
     pub fn close(&self) {

@@ -201,6 +201,9 @@ impl<D: Disk> Writer<D> {
                 self.watch = Some(watch);
                 let _ = reply.send(Ok(self.cut()));
             }
+            Op::Ping(reply) => {
+                let _ = reply.send(Ok(()));
+            }
             Op::Unwatch(reply) => {
                 self.watch = None;
                 let _ = reply.send(Ok(self.cut()));
@@ -234,7 +237,11 @@ impl<D: Disk> Writer<D> {
             | Op::PutMeta {
                 told: Some(entry), ..
             } => entry.at,
-            Op::Write(..) | Op::PutMeta { told: None, .. } | Op::Watch(..) | Op::Unwatch(..) => {
+            Op::Write(..)
+            | Op::PutMeta { told: None, .. }
+            | Op::Watch(..)
+            | Op::Unwatch(..)
+            | Op::Ping(..) => {
                 return;
             }
         };

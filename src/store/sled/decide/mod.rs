@@ -85,6 +85,7 @@ pub fn touched(op: &Op, shared: &Shared) -> Touched {
         | Op::Sweep(..)
         | Op::Watch(..)
         | Op::Unwatch(..)
+        | Op::Ping(..)
         | Op::MarkClock { .. } => alone(),
     }
 }
@@ -101,7 +102,7 @@ pub fn decide(op: Op, shared: &Shared, batch: &mut Batch) -> Verdict {
         Op::Refresh(wanted, reply) => refresh::exchange(&wanted, reply, shared, batch),
         Op::Change(change, reply) => change::change_directory(*change, reply, shared, batch),
         Op::EndAll(end, reply) => fence::end_all(*end, reply, shared, batch),
-        Op::Sweep(..) | Op::Watch(..) | Op::Unwatch(..) => {
+        Op::Sweep(..) | Op::Watch(..) | Op::Unwatch(..) | Op::Ping(..) => {
             unreachable!("the writer carries it out by itself")
         }
         Op::Write(id, reply) => write::write(id, reply, shared, batch),

@@ -284,6 +284,7 @@ fn while_the_disk_hangs_checks_go_on_and_changes_are_refused() {
         );
         assert_eq!(begin(&store, late, "b", "P02").await, Err(StoreError::Busy));
         assert!(store.health().stalled.is_some());
+        assert!(!store.writer_answers().await);
         // The first use of a token would be written before the answer.
         let access = Access {
             id: till,
@@ -297,5 +298,6 @@ fn while_the_disk_hangs_checks_go_on_and_changes_are_refused() {
         assert_eq!(ending.await.expect("ends"), Ok(()));
         assert!(!is_live(&store, till).await);
         assert_eq!(begin(&store, late, "b", "P02").await, Ok(()));
+        assert!(store.writer_answers().await);
     });
 }
