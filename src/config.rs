@@ -66,6 +66,8 @@ pub struct Config {
     pub events: EventsConfig,
     /// What is told to monitoring.
     pub metrics: MetricsConfig,
+    /// Webhooks.
+    pub webhooks: WebhooksConfig,
     /// Requests signed with API keys.
     pub nws4: Nws4Config,
     /// Passwords and their hashing.
@@ -243,6 +245,13 @@ pub struct MetricsConfig {
     /// The file with the token that whoever reads `/metrics` needs; `None`: this
     /// machine only.
     pub token_file: Option<PathBuf>,
+}
+
+/// `[webhooks]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WebhooksConfig {
+    /// A notification that nobody has taken for so long is given up.
+    pub give_up_after: Duration,
 }
 
 /// A language that answers are written in.

@@ -35,6 +35,7 @@ fn patient() -> Place {
     Place::empty()
         .option("SESSIONS__ENDED_RETENTION", "3650d")
         .option("AUDIT__RETENTION", "3650d")
+        .option("WEBHOOKS__GIVE_UP_AFTER", "3650d")
 }
 
 fn own(path: &Path, mode: u32) {
@@ -60,7 +61,7 @@ fn copy_all(from: &Path, to: &Path) {
 
 /// Writes the directory and the backup of this version: every kind of record.
 fn write(folder: &Path) {
-    let place = Place::with_shop();
+    let place = Place::with_shop().option("WEBHOOKS__GIVE_UP_AFTER", "1s");
     let server = place.serve();
     let admin = server.log_in("999", "LINK");
     let over = server.log_in("1", "LINK");
@@ -69,7 +70,18 @@ fn write(folder: &Path) {
     let key = json!({"name": "till", "userName": "999", "deviceName": "LINK"});
     let made = server.call("POST", "/apikeys", Some(&admin.token), &key);
     assert_eq!(made.status, 201, "{}", made.text);
+    // Nobody listens there: one notification is given up, others wait.
+    let hook = json!({"url": "http://127.0.0.1:1/", "secret": "s", "resources": ["session"]});
+    let made = server.call("POST", "/webhooks", Some(&admin.token), &hook);
+    assert_eq!(made.status, 201, "{}", made.text);
+    let failures = format!(
+        "/webhooks/{}/failures",
+        made.json()["id"].as_str().expect("an id")
+    );
     server.log_in("1", "P01");
+    let given_up = || server.get(&failures, &admin.token).json()["totalCount"] != 0;
+    support::eventually("a failure", given_up);
+    server.log_in("2", "BackOffice");
     let file = place.path().join("golden.backup");
     good(&place, &["backup", file.to_str().expect("UTF-8")]);
     assert_eq!(server.stop().0, Some(0));
@@ -83,7 +95,7 @@ fn write(folder: &Path) {
 }
 
 /// Everything in a golden place is there; so many sessions were ended by a restore.
-fn is_as_written(place: &Place, restored: usize) {
+fn is_as_written(place: &Place, format: u8, restored: usize) {
     let export: Value = serde_json::from_str(&good(place, &["export"])).expect("JSON");
     let count = |kind: &str| export[kind].as_array().expect("a list").len();
     assert_eq!(
@@ -97,6 +109,17 @@ fn is_as_written(place: &Place, restored: usize) {
     assert_eq!(total("/audit?action=loginFailed"), 1);
     assert_eq!(total("/sessions/ended?endReason=loggedOut"), 1);
     assert_eq!(total("/sessions/ended?endReason=restored"), restored);
+    if format >= 2 {
+        let hooks = server.get("/webhooks", &admin.token).json();
+        let hook = &hooks["items"][0];
+        assert_eq!(
+            (&hooks["totalCount"], &hook["hasSecret"]),
+            (&json!(1), &json!(true))
+        );
+        let failures = format!("/webhooks/{}/failures", hook["id"].as_str().expect("an id"));
+        // A restore brings nothing back that hooks were to be told.
+        assert_eq!(total(&failures) != 0, restored == 0);
+    }
     server.stop();
 }
 
@@ -108,7 +131,7 @@ fn the_directory_and_the_backup_of_every_format_are_opened() {
     for format in 1..=FORMAT {
         let place = place_of(format);
         good(&place, &["doctor"]);
-        is_as_written(&place, 0);
+        is_as_written(&place, format, 0);
 
         let file = golden(format).join("shop.backup");
         let file = file.to_str().expect("UTF-8");
@@ -120,7 +143,7 @@ fn the_directory_and_the_backup_of_every_format_are_opened() {
         let other = patient();
         std::fs::copy(place.path().join("db.key"), other.path().join("db.key")).expect("copied");
         good(&other, &["restore", file]);
-        is_as_written(&other, 2);
+        is_as_written(&other, format, if format == 1 { 2 } else { 3 });
         bad(&other, &["restore", file], 77);
     }
 }

@@ -20,7 +20,9 @@ const DEMO: &str = include_str!("../data/demo/store.json");
 const NO_VERSION: &str = "\"9000000\"";
 
 fn demo() -> Place {
-    let place = Place::empty().option("BACKUP__DIRECTORY", "backups");
+    let place = Place::empty()
+        .option("BACKUP__DIRECTORY", "backups")
+        .option("WEBHOOKS__GIVE_UP_AFTER", "1s");
     let file = place.path().join("demo.json");
     std::fs::write(&file, DEMO).expect("the shop is written");
     support::good(&place, &["import", file.to_str().expect("UTF-8")]);
@@ -153,6 +155,9 @@ impl<'a> Run<'a> {
             // Without a filter it is refused, and everybody is needed once more.
             return "/sessions?userName=nobody".to_owned();
         }
+        if operation.path.ends_with("/{delivery}") {
+            return self.failure();
+        }
         let mut path = operation.path.to_owned();
         for parameter in operation.parameters_in("path") {
             let name = parameter["name"].as_str().expect("a name");
@@ -161,6 +166,7 @@ impl<'a> Run<'a> {
                 "/sessions/{id}" => log_in(self.server, "1", "demo-cashier", "P01").id,
                 "/apikeys/{id}" => self.api_key(),
                 "/backups/{name}" => self.backup(),
+                path if path.starts_with("/webhooks/{id}") => self.webhook(),
                 _ => example.to_owned(),
             };
             path = path.replace(&format!("{{{name}}}"), &value);
@@ -175,6 +181,29 @@ impl<'a> Run<'a> {
             .server
             .call("POST", "/backups", Some(&token), &Value::Null);
         made.json()["name"].as_str().expect("a name").to_owned()
+    }
+
+    /// The id of the one webhook, just made. Nobody listens there.
+    fn webhook(&self) -> String {
+        let token = owner(self.server).token;
+        let others = self.server.get("/webhooks", &token).json();
+        for other in others["items"].as_array().expect("a list") {
+            let id = other["id"].as_str().expect("an id");
+            self.server.delete(&format!("/webhooks/{id}"), &token);
+        }
+        let body = json!({"url": "http://127.0.0.1:1/"});
+        let made = self.server.call("POST", "/webhooks", Some(&token), &body);
+        made.json()["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// The path of a notification that nobody has taken.
+    fn failure(&self) -> String {
+        let failures = format!("/webhooks/{}/failures", self.webhook());
+        let token = owner(self.server).token;
+        let first = || self.server.get(&failures, &token).json()["items"][0].clone();
+        support::eventually("a failure", || first()["delivery"].is_string());
+        let delivery = first()["delivery"].as_str().expect("text").to_owned();
+        format!("{failures}/{delivery}")
     }
 
     /// The id of a key that was just made.
@@ -400,7 +429,12 @@ fn every_parameter_of_a_query_is_understood() {
             let example = example
                 .as_str()
                 .map_or_else(|| example.to_string(), str::to_owned);
-            let path = format!("{}?{name}={example}", operation.path);
+            let place = if operation.path.contains('{') {
+                run.path(&operation)
+            } else {
+                operation.path.to_owned()
+            };
+            let path = format!("{place}?{name}={example}");
             let answer = run.call(&operation, &path, &Value::Null);
             assert!(
                 (200..300).contains(&answer.status),

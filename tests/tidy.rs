@@ -14,7 +14,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["model", "ndata", "meter"]),
     (
         "service",
-        &["model", "ndata", "auth", "store", "clock", "meter"],
+        &[
+            "model", "ndata", "auth", "store", "clock", "courier", "meter",
+        ],
     ),
     (
         "http",
@@ -42,6 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // of those whom they steer.
     ("meter", &[]),
     ("clock", &["model"]),
+    ("courier", &["model"]),
     ("config", &["model", "auth", "store", "server"]),
     // Fails as a command does, and is started by commands only.
     ("telemetry", &["config", "cli", "meter"]),
@@ -58,7 +61,7 @@ const MADE: [&str; 4] = [
     "target/release/tillgate",
 ];
 
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -69,6 +72,7 @@ const DOCUMENTS: [&str; 10] = [
     "docs/connect.md",
     "docs/tls.md",
     "docs/operation.md",
+    "docs/webhooks.md",
 ];
 
 #[test]

@@ -1,6 +1,7 @@
 //! From one disk format to the next: a backup first, nothing lost, and an older
-//! version that refuses. There is one format so far; `--fault-format` makes a
-//! server one of the next version, whose records differ in their number only.
+//! version that refuses. `--fault-format` makes a server one of the next version,
+//! whose records differ in their number only; `tests/golden_store.rs` opens what
+//! older versions have really written.
 
 #![cfg(feature = "faults")]
 
@@ -12,13 +13,18 @@ use std::time::Duration;
 
 use support::{Place, Server, bad, eventually, good};
 
+/// The number of the next version's format.
+const NEXT: &str = "3";
 /// The exit code for data of a newer version.
 const NEWER: i32 = 76;
 
 /// A server of the next version.
 fn serve_next(place: &Place) -> Server {
-    let args = ["serve", "--listen", "127.0.0.1:0", "--fault-format", "2"];
-    Server::start(place.command(&args))
+    Server::start(place.command(&next_args()))
+}
+
+fn next_args() -> [&'static str; 5] {
+    ["serve", "--listen", "127.0.0.1:0", "--fault-format", NEXT]
 }
 
 /// The backups that upgrades have made of a place.
@@ -28,7 +34,7 @@ fn backups_beside(place: &Place) -> Vec<PathBuf> {
     paths
         .filter(|path| {
             let name = path.file_name().expect("a name").to_string_lossy();
-            name.starts_with("db.format-1.") && name.ends_with(".backup")
+            name.starts_with("db.format-2.") && name.ends_with(".backup")
         })
         .collect()
 }
@@ -61,7 +67,7 @@ fn a_newer_version_upgrades_behind_a_backup_and_nobody_is_logged_out() {
     let ended = next.get("/sessions/ended?$take=10", &admin.token).json();
     assert_eq!(ended["items"][0]["sessionId"], *over.id);
     let (_, log) = next.stop();
-    assert!(log.contains("upgraded from disk format 1 to 2"), "{log}");
+    assert!(log.contains("upgraded from disk format 2 to 3"), "{log}");
     let backups = backups_beside(&place);
     assert_eq!(backups.len(), 1, "{backups:?}");
     let (_, log) = serve_next(&place).stop();
@@ -72,7 +78,7 @@ fn a_newer_version_upgrades_behind_a_backup_and_nobody_is_logged_out() {
     std::fs::copy(place.path().join("db.key"), other.path().join("db.key")).expect("copied");
     let file = backups[0].to_str().expect("UTF-8");
     let said = good(&other, &["backup", "verify", file]);
-    assert!(said.contains("format  1"), "{said}");
+    assert!(said.contains("format  2"), "{said}");
     good(&other, &["restore", file]);
     assert_eq!(good(&other, &["export"]), export);
 }
@@ -85,7 +91,7 @@ fn an_older_version_refuses_with_a_code_of_its_own_and_changes_nothing() {
     server.stop();
     for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["user", "list"]] {
         let said = bad(&place, command, NEWER);
-        assert!(said.contains("disk format 2"), "{said}");
+        assert!(said.contains("disk format 3"), "{said}");
         assert!(said.contains("install the newer tillgate again"), "{said}");
     }
     let server = serve_next(&place);
@@ -105,11 +111,10 @@ fn without_room_for_the_backup_there_is_no_upgrade() {
     let before = good(&place, &["export"]);
     // Something that is no backup has every name that it could get.
     for group in 0..100 {
-        let name = format!("db.format-1.{group}.backup");
+        let name = format!("db.format-2.{group}.backup");
         std::fs::write(place.path().join(name), "not a backup").expect("written");
     }
-    let args = ["serve", "--listen", "127.0.0.1:0", "--fault-format", "2"];
-    let said = bad(&place, &args, 74);
+    let said = bad(&place, &next_args(), 74);
     assert!(
         said.contains("backup that comes before the upgrade"),
         "{said}"
@@ -130,8 +135,7 @@ fn a_killed_upgrade_goes_on_at_the_next_start_and_loses_nothing() {
     let mut half = 0;
     for n in 0..12 {
         let copy = copy_of(&place);
-        let args = ["serve", "--listen", "127.0.0.1:0", "--fault-format", "2"];
-        let mut command = copy.command(&args);
+        let mut command = copy.command(&next_args());
         let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::null())

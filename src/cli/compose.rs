@@ -27,7 +27,7 @@ use crate::service::backups::{BackupKeeper, BackupRules};
 use crate::service::certificate::CertificateState;
 use crate::service::rehash::Rehashing;
 use crate::service::{
-    App, Feed, KeyKeeper, Logins, Policy, SetUpGate, SignedDoor, sweep::SweeperState,
+    App, Feed, KeyKeeper, Logins, Notifier, Policy, SetUpGate, SignedDoor, sweep::SweeperState,
 };
 use crate::store::sled::{OpenError, Opened, SledStore};
 use crate::store::{BackupFolder, SIGNING_KEYS, Store};
@@ -117,6 +117,7 @@ pub async fn open(config: &Config, faults: Faults) -> Result<Composed, Failure> 
         rehashing: Rehashing::default(),
         feed: Feed::new(config.events.readers_max),
         logins: Logins::default(),
+        notifier: Notifier::new(http::notification, config.webhooks.give_up_after),
         sweeper: SweeperState::default(),
         backups: BackupKeeper::new(backup_rules(config)),
         certificate: CertificateState::default(),

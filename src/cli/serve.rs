@@ -17,7 +17,7 @@ use crate::config::{Config, Overrides};
 use crate::http::{self, Answers as _};
 use crate::model::SessionAccess;
 use crate::server;
-use crate::service::{App, backups, rehash, sweep, unused};
+use crate::service::{App, backups, rehash, sweep, unused, webhooks};
 use crate::store::sled::SledStore;
 
 /// How often the trusted time goes to the disk when nothing else does.
@@ -185,6 +185,7 @@ fn start_background(
         tokio::spawn(unused::run(Arc::clone(app))),
         tokio::spawn(backups::run(Arc::clone(app))),
         tokio::spawn(rehash::run(Arc::clone(app))),
+        tokio::spawn(webhooks::run(Arc::clone(app))),
         tokio::spawn(mark_time(Arc::clone(app))),
         tokio::spawn(watch_clock(Arc::clone(app))),
     ];

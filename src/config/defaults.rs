@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{
     AuditConfig, BackupConfig, Config, EventsConfig, HttpConfig, Language, LogConfig, LogFormat,
     MetricsConfig, Nws4Config, PasswordConfig, PerEnv, Posture, QueryConfig, SessionsConfig,
-    TlsConfig, UnknownMembers, UsersConfig, beside,
+    TlsConfig, UnknownMembers, UsersConfig, WebhooksConfig, beside,
 };
 use crate::auth::password::HashParams;
 use crate::model::{Env, LockoutRules, SessionAccess};
@@ -31,6 +31,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             events: EventsConfig::default(),
             metrics: MetricsConfig::default(),
+            webhooks: WebhooksConfig::default(),
             nws4: Nws4Config::default(),
             password: PasswordConfig::default(),
             users: UsersConfig::default(),
@@ -124,6 +125,14 @@ impl Default for HttpConfig {
 impl Default for EventsConfig {
     fn default() -> Self {
         Self { readers_max: 2_000 }
+    }
+}
+
+impl Default for WebhooksConfig {
+    fn default() -> Self {
+        Self {
+            give_up_after: 24 * 3600 * SECOND,
+        }
     }
 }
 

@@ -587,6 +587,12 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
         |c| path_or_off_text(c.metrics.token_file.as_deref()),
     ),
     ConfigOption::new(
+        "webhooks.give_up_after",
+        "A notification that a webhook has not taken for so long is given up: it\nstands in the list of failures, and the hook goes on with the next.",
+        |c, t| put(&mut c.webhooks.give_up_after, duration(t, SECOND)),
+        |c| time(c.webhooks.give_up_after),
+    ),
+    ConfigOption::new(
         "nws4.window",
         "How far the time of a signed request may be away from the server's: half\nof it on each side. At most 1h; 10m suits .NET clients up to 4.2.",
         |c, t| put(&mut c.nws4.window, window(t)),

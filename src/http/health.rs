@@ -17,8 +17,8 @@ use crate::store::Store;
 const READY_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// `GET /health`
-pub(super) fn report<S: Store>(app: &App<S>) -> Reply {
-    Reply::ok(wire::json(&page(&app.health())))
+pub(super) async fn report<S: Store>(app: &App<S>) -> Reply {
+    Reply::ok(wire::json(&page(&app.health().await)))
 }
 
 /// `GET /livez`: the process answers.

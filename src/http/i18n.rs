@@ -176,6 +176,31 @@ const SLOVAK: &[(&str, &str)] = &[
     ("must be text", "musí byť text"),
     ("must be true or false", "musí byť true alebo false"),
     ("must be a list", "musí byť zoznam"),
+    (
+        "must be an address that begins with http:// or https:// and names a host",
+        "musí byť adresa, ktorá začína http:// alebo https:// a uvádza počítač",
+    ),
+    (
+        "must not hold a user name or password",
+        "nesmie obsahovať používateľské meno ani heslo",
+    ),
+    (
+        "must have at most 2048 characters",
+        "smie mať najviac 2048 znakov",
+    ),
+    (
+        "must not name a link-local address",
+        "nesmie uvádzať adresu miestnej linky",
+    ),
+    (
+        "must be session, user, device, role, apiKey or webhook",
+        "musí byť session, user, device, role, apiKey alebo webhook",
+    ),
+    ("must have at most 256 bytes", "smie mať najviac 256 bajtov"),
+    (
+        "is one too many: there are {} webhooks already",
+        "je navyše: webhookov je už {}",
+    ),
     ("must be an object", "musí byť objekt"),
     ("must be a whole number", "musí byť celé číslo"),
     (
@@ -360,7 +385,15 @@ mod tests {
             queries.len() > 20 && names.len() > 4,
             "the sources are read"
         );
-        for sentence in queries.into_iter().chain(names).chain(passwords) {
+        let webhooks = include_str!("../model/webhook.rs");
+        let urls = sentences(webhooks, "WebhookUrlError");
+        assert_eq!(urls.len(), 4);
+        for sentence in queries
+            .into_iter()
+            .chain(names)
+            .chain(passwords)
+            .chain(urls)
+        {
             assert_ne!(Language::Slovak.say(&sentence), sentence);
         }
     }

@@ -1,4 +1,4 @@
-//! The resources that people type in (users, devices, roles, API keys): list,
+//! The resources that people type in (users, devices, roles, API keys, webhooks): list,
 //! look, delete and the answer to a change, each written once. What tells one
 //! kind from another stands in its own file.
 
@@ -14,7 +14,7 @@ use super::problem::ApiError;
 use super::reply::Reply;
 use super::request::{self, Request};
 use super::wire;
-use crate::model::{Directory, DirectoryChange, Precondition, Resource, Version};
+use crate::model::{Directory, DirectoryChange, KnownRight, Precondition, Resource, Version};
 use crate::ndata::{Limits, Member, Row};
 use crate::service::{App, Caller, Reach, ServiceError};
 use crate::store::Store;
@@ -23,6 +23,8 @@ use crate::store::Store;
 pub(super) trait Listed: Row<Self::Member> + Sized + 'static {
     /// The collection's path, as `/devices`.
     const PATH: &'static str;
+    /// What it takes to see them, beside being logged in.
+    const READ: Option<KnownRight> = None;
     /// What lists filter and sort by.
     type Member: Member;
     /// Its JSON.
@@ -51,7 +53,7 @@ pub(super) async fn list<R: Listed, S: Store>(
     limits: &Limits,
     request: &Request,
 ) -> Result<Reply, ApiError> {
-    request.caller(app, Reach::Everything).await?;
+    reader::<R, S>(app, request).await?;
     let directory = app.store.directory().await;
     let rows = R::all(&directory).map(|row| &**row);
     let body = |row| R::body(row, &directory);
@@ -64,7 +66,7 @@ pub(super) async fn get<R: Listed, S: Store>(
     named: &str,
     request: &Request,
 ) -> Result<Reply, ApiError> {
-    request.caller(app, Reach::Everything).await?;
+    reader::<R, S>(app, request).await?;
     let directory = app.store.directory().await;
     let found = R::find(&directory, named).ok_or(ApiError::NotFound)?;
     let version = found.version();
@@ -72,6 +74,11 @@ pub(super) async fn get<R: Listed, S: Store>(
         return Ok(Reply::empty(StatusCode::NOT_MODIFIED).tagged(version));
     }
     Ok(shown(&**found, &directory, StatusCode::OK))
+}
+
+async fn reader<R: Listed, S: Store>(app: &App<S>, request: &Request) -> Result<(), ApiError> {
+    let caller = request.caller(app, Reach::Everything).await?;
+    R::READ.map_or(Ok(()), |right| Ok(caller.needs(right)?))
 }
 
 /// `DELETE /{collection}/{id}`

@@ -27,7 +27,7 @@ pub use self::problem::ApiError;
 use self::reply::{Reply, Stamp, Stamps};
 pub use self::request::HEAD_BYTES_MAX;
 use self::request::{Request, Verb};
-use crate::model::{ApiKey, Device, Role, User};
+use crate::model::{ApiKey, Device, Role, User, Webhook};
 use crate::ndata;
 use crate::service::App;
 use crate::store::Store;
@@ -40,6 +40,7 @@ pub mod body;
 mod caught;
 mod conditions;
 mod connections;
+mod deliveries;
 mod devices;
 mod docs;
 mod events;
@@ -71,12 +72,14 @@ mod tokens;
 mod ui;
 mod upgrade;
 mod users;
+mod webhooks;
 pub mod wire;
 
 pub use self::connections::Connections;
 pub use self::devices::input as device_input;
 pub use self::events::EVENT_STREAM;
 pub use self::metrics::MetricsDoor;
+pub use self::notification::of as notification;
 pub use self::roles::input as role_input;
 pub use self::signed::ForwardedHost;
 pub use self::ui::AllowedHosts;
@@ -190,6 +193,11 @@ enum Place<'a> {
     Role(&'a str),
     ApiKeys,
     ApiKey(&'a str),
+    Webhooks,
+    Webhook(&'a str),
+    WebhookTest(&'a str),
+    Failures(&'a str),
+    Failure(&'a str, &'a str),
     Keys,
     Introspect,
     Revoke,
@@ -244,6 +252,11 @@ paths! {
     ["roles", name] => (Place::Role(name), "/roles/{name}", "GET, HEAD, PUT, DELETE, OPTIONS"),
     ["apikeys"] => (Place::ApiKeys, "/apikeys", "GET, HEAD, POST, OPTIONS"),
     ["apikeys", id] => (Place::ApiKey(id), "/apikeys/{id}", "GET, HEAD, PUT, DELETE, OPTIONS"),
+    ["webhooks"] => (Place::Webhooks, "/webhooks", "GET, HEAD, POST, OPTIONS"),
+    ["webhooks", id] => (Place::Webhook(id), "/webhooks/{id}", "GET, HEAD, PUT, DELETE, OPTIONS"),
+    ["webhooks", id, "test"] => (Place::WebhookTest(id), "/webhooks/{id}/test", "POST, OPTIONS"),
+    ["webhooks", id, "failures"] => (Place::Failures(id), "/webhooks/{id}/failures", "GET, HEAD, OPTIONS"),
+    ["webhooks", id, "failures", delivery] => (Place::Failure(id, delivery), "/webhooks/{id}/failures/{delivery}", "POST, DELETE, OPTIONS"),
     [".well-known", "jwks.json"] => (Place::Keys, "/.well-known/jwks.json", "GET, HEAD, OPTIONS"),
     ["introspect"] => (Place::Introspect, "/introspect", "POST, OPTIONS"),
     ["revoke"] => (Place::Revoke, "/revoke", "POST, OPTIONS"),
@@ -311,11 +324,24 @@ async fn dispatch<S: Store>(
         (Verb::Get, Place::ApiKey(id)) => listed::get::<ApiKey, _>(app, id, request).await,
         (Verb::Put, Place::ApiKey(id)) => api_keys::put(app, id, request).await,
         (Verb::Delete, Place::ApiKey(id)) => listed::delete::<ApiKey, _>(app, id, request).await,
+        (Verb::Get, Place::Webhooks) => listed::list::<Webhook, _>(app, limits, request).await,
+        (Verb::Post, Place::Webhooks) => webhooks::create(app, request).await,
+        (Verb::Get, Place::Webhook(id)) => listed::get::<Webhook, _>(app, id, request).await,
+        (Verb::Put, Place::Webhook(id)) => webhooks::put(app, id, request).await,
+        (Verb::Delete, Place::Webhook(id)) => listed::delete::<Webhook, _>(app, id, request).await,
+        (Verb::Post, Place::WebhookTest(id)) => deliveries::test(app, id, request).await,
+        (Verb::Get, Place::Failures(id)) => deliveries::list(app, id, limits, request).await,
+        (Verb::Post, Place::Failure(id, delivery)) => {
+            deliveries::send_again(app, id, delivery, request).await
+        }
+        (Verb::Delete, Place::Failure(id, delivery)) => {
+            deliveries::discard(app, id, delivery, request).await
+        }
         (Verb::Get, Place::Keys) => Ok(keys::published(app)),
         (Verb::Post, Place::Introspect) => tokens::introspect(app, request).await,
         (Verb::Post, Place::Revoke) => tokens::revoke(app, request).await,
         (Verb::Get, Place::Verify) => tokens::verify(app, request).await,
-        (Verb::Get, Place::Health) => Ok(health::report(app)),
+        (Verb::Get, Place::Health) => Ok(health::report(app).await),
         (Verb::Get, Place::Live) => Ok(health::live()),
         (Verb::Get, Place::Ready) => health::ready(app),
         (Verb::Get, Place::Metrics) => metrics::get(shared, request).await,

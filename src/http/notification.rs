@@ -1,5 +1,5 @@
 //! A change in the form that the documented API gives to notifications: the
-//! same text for `/events` and for the hub.
+//! same text for `/events`, for the hub and for webhooks.
 
 use super::wire;
 use crate::store::{Action, Change, Changed};
@@ -8,7 +8,7 @@ use crate::store::{Action, Change, Changed};
 pub(super) const CHANGED: &str = "portos.resources.changed";
 
 /// One notification, on one line. Written once, by whoever tells it first.
-pub(super) fn of(change: &Change) -> &[u8] {
+pub fn of(change: &Change) -> &[u8] {
     change.written.get_or_init(|| {
         let mut out = Vec::new();
         write(&mut out, change);
@@ -30,11 +30,11 @@ fn write(out: &mut Vec<u8>, change: &Change) {
         Action::Deleted => b"deleted",
     });
     out.extend_from_slice(b"\",\"resource\":{\"name\":\"");
-    let (kind, id, version) = match &change.what {
-        Changed::Session(session, _) => ("session", session.id.as_str(), session.version),
-        Changed::Resource { kind, id, version } => (*kind, &**id, *version),
+    let (id, version) = match &change.what {
+        Changed::Session(session, _) => (session.id.as_str(), session.version),
+        Changed::Resource { id, version, .. } => (&**id, *version),
     };
-    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(change.what.kind().as_str().as_bytes());
     out.extend_from_slice(b"\",\"id\":");
     wire::write_text(out, id);
     out.extend_from_slice(b",\"version\":");

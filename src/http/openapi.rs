@@ -22,6 +22,7 @@ const PIECES: &[&str] = &[
     include_str!("openapi/devices.json"),
     include_str!("openapi/roles.json"),
     include_str!("openapi/apikeys.json"),
+    include_str!("openapi/webhooks.json"),
     include_str!("openapi/server.json"),
     include_str!("openapi/page.json"),
     include_str!("openapi/events.json"),

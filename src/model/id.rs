@@ -145,6 +145,10 @@ hex_id!(
     /// Not what signed requests name it by; that is its `clientId`.
     ApiKeyId
 );
+hex_id!(
+    /// Names one webhook for good: 96 random bits, 24 lower-case hex digits.
+    WebhookId
+);
 
 fn parse_hex(text: &str) -> Result<[u8; HEX_ID_BYTES], IdError> {
     let text = text.as_bytes();

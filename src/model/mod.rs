@@ -1,5 +1,5 @@
-//! What things are: sessions, users, devices, roles, API keys and the words they are
-//! made of. No I/O, no clock, no async; everything here is a plain value.
+//! What things are: sessions, users, devices, roles, API keys, webhooks and the words
+//! they are made of. No I/O, no clock, no async; everything here is a plain value.
 
 mod api_key;
 mod audit;
@@ -16,16 +16,18 @@ mod rights;
 mod session;
 mod time;
 mod version;
+mod webhook;
 
 pub use api_key::{ApiKey, ClientId, ClientIdError};
 pub use audit::{AuditAction, AuditEntry, AuditKind, AuditObject, Repeats, of_change};
 pub use cause::{Cause, Origin};
 pub use directory::{
     Actor, ApiKeyInput, Credentials, DeviceInput, Directory, DirectoryChange, DirectoryDecision,
-    Ends, Field, KeyEnds, Mode, Refusal, Resource, RoleInput, Subject, UserDeviceInput, UserInput,
+    Ends, Field, KeyEnds, Mode, Refusal, Resource, RoleInput, SecretInput, Subject,
+    UserDeviceInput, UserInput, WEBHOOKS_MAX, WebhookInput,
 };
 pub use env::{AuthenticationType, Env};
-pub use id::{ApiKeyId, IdError, SessionId, UserId};
+pub use id::{ApiKeyId, IdError, SessionId, UserId, WebhookId};
 pub use key_number::KeyNumber;
 pub use limit::{AtLimit, ENDED_AT_ONCE_MAX, Limit, SessionLimits};
 pub use lockout::{Attempt, Count, KnownPlace, LockoutRules, NameKey, Outcome, PeerKey, UserLock};
@@ -35,3 +37,4 @@ pub use rights::{KnownRight, Right, RightError, Rights, SessionAccess};
 pub use session::{Author, EndReason, EndedSession, Identity, Session};
 pub use time::Timestamp;
 pub use version::{Precondition, Version, VersionTag};
+pub use webhook::{ResourceKind, UnknownKind, Webhook, WebhookUrl, WebhookUrlError, is_link_local};

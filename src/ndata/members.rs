@@ -1,8 +1,8 @@
-//! The members of users, devices, roles and API keys. Only single values: lists and free
+//! The members of users, devices, roles, API keys and webhooks. Only single values: lists and free
 //! data can be neither filtered nor sorted by.
 
 use super::query::{Kind, Member, Row, Value};
-use crate::model::{ApiKey, Device, Role, User, Version};
+use crate::model::{ApiKey, Device, Role, User, Version, Webhook};
 
 /// The members of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -276,6 +276,66 @@ impl Row<ApiKeyMember> for ApiKey {
             ApiKeyMember::UserName => Value::Text(self.user_name.as_str().into()),
             ApiKeyMember::DeviceName => Value::Text(self.device_name.as_str().into()),
             ApiKeyMember::Version => version(self.version),
+        }
+    }
+}
+
+/// The members of a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WebhookMember {
+    /// `id`
+    Id,
+    /// `url`
+    Url,
+    /// `hasSecret`
+    HasSecret,
+    /// `isActive`
+    IsActive,
+    /// `_v`
+    Version,
+}
+
+impl Member for WebhookMember {
+    const ALL: &'static [Self] = &[
+        Self::Id,
+        Self::Url,
+        Self::HasSecret,
+        Self::IsActive,
+        Self::Version,
+    ];
+    const TIE_BREAK: &'static [Self] = &[Self::Url, Self::Id];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Url => "url",
+            Self::HasSecret => "hasSecret",
+            Self::IsActive => "isActive",
+            Self::Version => "_v",
+        }
+    }
+
+    fn alias(self) -> Option<&'static str> {
+        None
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::Id | Self::Url => Kind::Text,
+            Self::HasSecret | Self::IsActive => Kind::Bool,
+            Self::Version => Kind::Number,
+        }
+    }
+}
+
+impl Row<WebhookMember> for Webhook {
+    fn value(&self, member: WebhookMember) -> Value<'_> {
+        match member {
+            WebhookMember::Id => Value::Text(self.id.to_string().into()),
+            WebhookMember::Url => Value::Text(self.url.as_str().into()),
+            WebhookMember::HasSecret => Value::Bool(self.sealed_secret.is_some()),
+            WebhookMember::IsActive => Value::Bool(self.is_active),
+            WebhookMember::Version => version(self.version),
         }
     }
 }

@@ -26,7 +26,7 @@ pub use audit::AuditMember;
 pub use cursor::next_cursor;
 pub use ended::EndedMember;
 pub use error::{QueryError, QueryErrors};
-pub use members::{ApiKeyMember, DeviceMember, RoleMember, UserMember};
+pub use members::{ApiKeyMember, DeviceMember, RoleMember, UserMember, WebhookMember};
 pub use parse::{Limits, parse, parse_filters};
 pub use query::{
     After, Direction, Filter, Kind, Literal, Member, Query, Row, SessionMember, Test, Value,

@@ -1,5 +1,6 @@
 //! How the server is, in the entries of the health page.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::App;
@@ -32,8 +33,8 @@ impl Status {
 /// One thing that was looked at.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its name: `diskstorage`, `database`, `sweeper`, `clock`, `backup`, or
-    /// `certificate`.
+    /// Its name: `diskstorage`, `database`, `sweeper`, `clock`, `backup`,
+    /// `certificate` or `webhooks`.
     pub name: &'static str,
     /// How good it is.
     pub status: Status,
@@ -53,7 +54,7 @@ pub struct Report {
     /// How long looking took.
     pub duration: Duration,
     /// The entries: always the first four, `backup` where backups are made, and
-    /// `certificate` under TLS.
+    /// `certificate` under TLS, `webhooks` where there are any.
     pub entries: Vec<Entry>,
 }
 
@@ -62,8 +63,15 @@ const SWEEP_LATE_AFTER: Duration = Duration::from_secs(300);
 
 impl<S: Store> App<S> {
     /// Looks at everything.
-    pub fn health(&self) -> Report {
+    pub async fn health(&self) -> Report {
         let started = Instant::now();
+        let directory = self.store.directory().await;
+        let hooks: Vec<_> = directory.webhooks().map(Arc::clone).collect();
+        let looked = Instant::now();
+        let webhooks = self.webhooks_entry(&hooks).map(|entry| Entry {
+            duration: looked.elapsed(),
+            ..entry
+        });
         let store = self.store.health();
         let mut entries = vec![
             timed(|| disk_storage(&store)),
@@ -78,6 +86,7 @@ impl<S: Store> App<S> {
             duration: started_at.elapsed(),
             ..entry
         }));
+        entries.extend(webhooks);
         let status = entries
             .iter()
             .map(|entry| entry.status)
@@ -175,6 +184,7 @@ fn timed(look: impl FnOnce() -> Entry) -> Entry {
     entry
 }
 
+/// One thing that was looked at; how long is noted by who has it looked at.
 pub(super) fn entry(
     name: &'static str,
     status: Status,

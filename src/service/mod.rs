@@ -39,6 +39,7 @@ pub(crate) mod testing;
 mod tokens;
 pub mod unused;
 mod watch;
+pub mod webhooks;
 
 pub use api_keys::{CreatedKey, GivenCredentials};
 pub use caller::{Caller, Reach};
@@ -51,6 +52,7 @@ pub use set_up::{SetUpGate, SetUpRequest};
 pub use signed::{SignedDoor, SignedRequest};
 pub use tokens::Introspected;
 pub use watch::{HEARTBEAT, Told, Watcher};
+pub use webhooks::{Notifier, Sent};
 
 /// Everything a use case needs.
 #[derive(Debug)]
@@ -79,6 +81,8 @@ pub struct App<S> {
     pub feed: Feed,
     /// How logins went.
     pub logins: Logins,
+    /// What tells webhooks.
+    pub notifier: Notifier,
     /// What the sweeper did last.
     pub sweeper: sweep::SweeperState,
     /// The server's own backups.
@@ -146,11 +150,11 @@ pub enum ServiceError {
 /// The resource a version condition was about, and its version now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// `session`, `user`, `device`, `role` or `apikey`.
+    /// `session`, `user`, `device`, `role`, `apikey` or `webhook`.
     pub resource: &'static str,
     /// Its name.
     pub name: String,
-    /// The id of a user, API key or session.
+    /// The id of a user, API key, webhook or session.
     pub id: Option<String>,
     /// The version now stored, if it exists.
     pub version: Option<Version>,

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::auth::installation::InstallationKey;
 use crate::auth::memory::Bearer;
@@ -18,7 +19,7 @@ use crate::model::{
 };
 use crate::service::rehash::Rehashing;
 use crate::service::{
-    App, Feed, KeyKeeper, Logins, Policy, SetUpGate, SignedDoor, sweep::SweeperState,
+    App, Feed, KeyKeeper, Logins, Notifier, Policy, SetUpGate, SignedDoor, sweep::SweeperState,
 };
 use crate::store::memory::MemoryStore;
 use crate::store::{Rules, Store};
@@ -58,6 +59,7 @@ pub(crate) fn empty_app() -> Arc<App<MemoryStore>> {
         set_up: SetUpGate::new(None),
         rehashing: Rehashing::default(),
         feed: Feed::new(16),
+        notifier: Notifier::new(|_| &[], Duration::from_secs(1)),
         backups: crate::service::backups::BackupKeeper::default(),
         logins: Logins::default(),
         certificate: crate::service::certificate::CertificateState::default(),

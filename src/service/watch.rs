@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
 use super::{App, Caller, RETRY_AFTER, ServiceError};
-use crate::model::{Directory, KnownRight, Principal};
+use crate::model::{Directory, KnownRight, Principal, ResourceKind};
 use crate::store::{Change, ChangePlace, Changed, Scope, Store};
 
 /// Changes told at once.
@@ -201,17 +201,21 @@ impl<S: Store> Watcher<S> {
         principal.map(Arc::new)
     }
 
-    /// The own sessions, others' with the right for it, everything else.
+    /// The own sessions, others' with the right for it, webhooks as an
+    /// administrator, everything else.
     fn may_know(&self, change: &Change) -> bool {
-        let Changed::Session(session, _) = &change.what else {
-            return true;
+        let principal = self.principal.as_ref();
+        let may = |right| principal.is_some_and(|principal| principal.rights.allows(right));
+        let session = match &change.what {
+            Changed::Session(session, _) => session,
+            Changed::Resource { kind, .. } => {
+                return *kind != ResourceKind::Webhook || may(KnownRight::Admin);
+            }
         };
         let own = session.identity.user_name == self.caller.session.identity.user_name;
         if self.app.is_hidden(session) {
             return session.id == self.caller.session.id;
         }
-        let principal = self.principal.as_ref();
-        own || principal
-            .is_some_and(|principal| principal.rights.allows(KnownRight::SessionReadAny))
+        own || may(KnownRight::SessionReadAny)
     }
 }

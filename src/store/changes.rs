@@ -1,5 +1,5 @@
-//! The feed of changes: every session, user, device, role and API key that was
-//! created, changed or deleted, in the order of the commits, for whoever
+//! The feed of changes: every session, user, device, role, API key and webhook that
+//! was created, changed or deleted, in the order of the commits, for whoever
 //! watches. Accesses are no changes.
 //!
 //! It is one list of bounded length that all readers read from at their own
@@ -15,7 +15,8 @@ use tokio::sync::watch;
 
 use crate::meter::Counter;
 use crate::model::{
-    Author, Directory, DirectoryDecision, EndReason, EndedSession, Session, Timestamp, Version,
+    Author, Directory, DirectoryDecision, EndReason, EndedSession, ResourceKind, Session,
+    Timestamp, Version,
 };
 
 /// Changes that are kept for readers.
@@ -37,15 +38,26 @@ pub enum Action {
 pub enum Changed {
     /// A session; in its last state when it has ended, and why.
     Session(Box<Session>, Option<EndReason>),
-    /// A user, device, role or API key.
+    /// Something that people type in.
     Resource {
-        /// `user`, `device`, `role` or `apiKey`.
-        kind: &'static str,
-        /// The id of a user or API key, the name of a device or role.
+        /// What it is; no session.
+        kind: ResourceKind,
+        /// The id of a user, API key or webhook, the name of a device or role.
         id: Box<str>,
         /// Its version now, or when it was deleted.
         version: Version,
     },
+}
+
+impl Changed {
+    /// What kind of thing it is.
+    #[must_use]
+    pub const fn kind(&self) -> ResourceKind {
+        match self {
+            Self::Session(..) => ResourceKind::Session,
+            Self::Resource { kind, .. } => *kind,
+        }
+    }
 }
 
 /// One change.
@@ -221,12 +233,7 @@ impl Changes {
         decision: &DirectoryDecision,
         before: &Directory,
     ) {
-        for (action, kind, id, version) in outcomes(decision, before) {
-            let what = Changed::Resource {
-                kind,
-                id: id.into(),
-                version,
-            };
+        for (action, what) in outcomes(decision, before) {
             self.add(commit, at, by.clone(), action, what);
         }
     }
@@ -275,10 +282,14 @@ impl Changes {
     }
 }
 
-type Outcome = (Action, &'static str, String, Version);
-
 /// What a decision does to each resource, what is removed last.
-fn outcomes(decision: &DirectoryDecision, before: &Directory) -> Vec<Outcome> {
+#[must_use]
+pub fn outcomes(decision: &DirectoryDecision, before: &Directory) -> Vec<(Action, Changed)> {
+    let mut all = Vec::new();
+    let mut add = |action, kind, id: String, version| {
+        let id = id.into();
+        all.push((action, Changed::Resource { kind, id, version }));
+    };
     let put = |was: bool| {
         if was {
             Action::Updated
@@ -286,36 +297,89 @@ fn outcomes(decision: &DirectoryDecision, before: &Directory) -> Vec<Outcome> {
             Action::Created
         }
     };
-    let mut all = Vec::new();
     for user in &decision.put_users {
         let was = before.user(user.id).is_some();
-        all.push((put(was), "user", user.id.to_string(), user.version));
+        add(
+            put(was),
+            ResourceKind::User,
+            user.id.to_string(),
+            user.version,
+        );
     }
     for device in &decision.put_devices {
         let was = before.device(&device.name).is_some();
-        all.push((put(was), "device", device.name.to_string(), device.version));
+        let name = device.name.to_string();
+        add(put(was), ResourceKind::Device, name, device.version);
     }
     for role in &decision.put_roles {
         let was = before.role(&role.name).is_some();
-        all.push((put(was), "role", role.name.to_string(), role.version));
+        add(
+            put(was),
+            ResourceKind::Role,
+            role.name.to_string(),
+            role.version,
+        );
     }
     for key in &decision.put_api_keys {
         let was = before.api_key(key.id).is_some();
-        all.push((put(was), "apiKey", key.id.to_string(), key.version));
+        add(
+            put(was),
+            ResourceKind::ApiKey,
+            key.id.to_string(),
+            key.version,
+        );
+    }
+    for hook in &decision.put_webhooks {
+        let was = before.webhook(hook.id).is_some();
+        add(
+            put(was),
+            ResourceKind::Webhook,
+            hook.id.to_string(),
+            hook.version,
+        );
     }
     let gone = Action::Deleted;
-    let users = decision.removed_users.iter().copied();
-    let users = users.filter_map(|id| before.user(id));
-    all.extend(users.map(|user| (gone, "user", user.id.to_string(), user.version)));
+    for user in decision
+        .removed_users
+        .iter()
+        .filter_map(|id| before.user(*id))
+    {
+        add(gone, ResourceKind::User, user.id.to_string(), user.version);
+    }
     let devices = decision.removed_devices.iter();
-    let devices = devices.filter_map(|name| before.device(name));
-    all.extend(devices.map(|device| (gone, "device", device.name.to_string(), device.version)));
-    let roles = decision.removed_roles.iter();
-    let roles = roles.filter_map(|name| before.role(name));
-    all.extend(roles.map(|role| (gone, "role", role.name.to_string(), role.version)));
-    let keys = decision.removed_api_keys.iter().copied();
-    let keys = keys.filter_map(|id| before.api_key(id));
-    all.extend(keys.map(|key| (gone, "apiKey", key.id.to_string(), key.version)));
+    for device in devices.filter_map(|name| before.device(name)) {
+        add(
+            gone,
+            ResourceKind::Device,
+            device.name.to_string(),
+            device.version,
+        );
+    }
+    for role in decision
+        .removed_roles
+        .iter()
+        .filter_map(|name| before.role(name))
+    {
+        add(
+            gone,
+            ResourceKind::Role,
+            role.name.to_string(),
+            role.version,
+        );
+    }
+    let keys = decision.removed_api_keys.iter();
+    for key in keys.filter_map(|id| before.api_key(*id)) {
+        add(gone, ResourceKind::ApiKey, key.id.to_string(), key.version);
+    }
+    let hooks = decision.removed_webhooks.iter();
+    for hook in hooks.filter_map(|id| before.webhook(*id)) {
+        add(
+            gone,
+            ResourceKind::Webhook,
+            hook.id.to_string(),
+            hook.version,
+        );
+    }
     all
 }
 
@@ -325,7 +389,7 @@ mod tests {
 
     fn add(changes: &Changes, commit: u64) {
         let what = Changed::Resource {
-            kind: "role",
+            kind: ResourceKind::Role,
             id: "owner".into(),
             version: Version::FIRST,
         };

@@ -11,16 +11,19 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::changes::outcomes;
+use super::outbox::{self, OutboxRecords};
 use super::{
-    Access, Action, Begun, Changed, Changes, Checked, End, EndSome, EndedSome, FeedPlace, Figures,
-    NewSession, Refresh, Refreshed, Revocations, Rules, Scope, SessionPage, Signer, Store,
-    StoreError, StoreHealth, Swept, TokenState,
+    Access, Action, Begun, ChangePlace, Changed, Changes, Checked, End, EndSome, EndedSome,
+    FAILURES_PER_HOOK_MAX, FeedPlace, Figures, NewSession, OUTBOX_EVENTS_MAX, Outbox, Refresh,
+    Refreshed, Revocations, Rules, Scope, SessionPage, Settled, Signer, Store, StoreError,
+    StoreHealth, Swept, TokenState,
 };
 use crate::model::{
     ApiKeyId, AtLimit, Attempt, AuditAction, AuditEntry, AuditObject, AuthenticationType, Author,
     Cause, Directory, DirectoryChange, ENDED_AT_ONCE_MAX, EndReason, EndedSession, Ends, Env,
     Identity, LockoutRules, NameKey, Origin, Outcome, Precondition, Principal, Repeats, Resource,
-    Session, SessionId, Subject, Timestamp, UserLock, UserName, Version, of_change,
+    Session, SessionId, Subject, Timestamp, UserLock, UserName, Version, WebhookId, of_change,
 };
 use crate::ndata::{self, AuditMember, EndedMember, Query, Selected, SessionMember};
 
@@ -30,6 +33,7 @@ pub struct MemoryStore {
     rules: Rules,
     state: Mutex<State>,
     changes: Changes,
+    outbox: Outbox,
 }
 
 #[derive(Debug, Default)]
@@ -95,6 +99,7 @@ impl MemoryStore {
             rules,
             state: Mutex::new(State::default()),
             changes: Changes::new(0, 0),
+            outbox: Outbox::from_records(OutboxRecords::default()),
         }
     }
 
@@ -155,14 +160,49 @@ impl MemoryStore {
         state.endings.send_replace(ended.commit);
         self.changes.add_end(&ended);
         self.changes.tell();
+        let what = Changed::Session(Box::new(ended.session.clone()), Some(reason));
+        self.queue(state, ended.ended_at, &ended.by, Action::Deleted, what);
         ended
     }
 
     /// Tells those who watch of a session that is there or has been refreshed.
     fn tell_of(&self, state: &State, session: &Session, at: Timestamp, by: Author, action: Action) {
         let what = Changed::Session(Box::new(session.clone()), None);
+        self.queue(state, at, &by, action, what.clone());
         self.changes.add(state.changes + 1, at, by, action, what);
         self.changes.tell();
+    }
+
+    /// Puts a change into the outbox, if a hook wants it.
+    fn queue(&self, state: &State, at: Timestamp, by: &Author, action: Action, what: Changed) {
+        if !outbox::is_wanted(&state.directory, what.kind()) {
+            return;
+        }
+        let commit = state.changes + 1;
+        let last = self.outbox.last().map(outbox::place);
+        let place = ChangePlace {
+            epoch: 0,
+            commit,
+            number: last
+                .filter(|last| last.0 == commit)
+                .map_or(1, |last| last.1 + 1),
+        };
+        let event = outbox::event(place, at, at, by.clone(), action, what);
+        self.outbox.apply(vec![outbox::Step::Queue(event)]);
+    }
+
+    /// Removes what nobody is to be told of any more.
+    fn tidy(&self, state: &State, now: Timestamp) {
+        let (events, failures) = (OUTBOX_EVENTS_MAX, FAILURES_PER_HOOK_MAX);
+        loop {
+            let steps = self
+                .outbox
+                .tidy(&state.directory, events, failures, usize::MAX, now);
+            if steps.is_empty() {
+                return;
+            }
+            self.outbox.apply(steps);
+        }
     }
 
     fn end_matching(
@@ -776,6 +816,31 @@ impl Store for MemoryStore {
         &self.changes
     }
 
+    fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    async fn settle(
+        &self,
+        hook: WebhookId,
+        settled: Settled,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let state = &mut *self.state.lock();
+        if state.directory.webhook(hook).is_none() {
+            return Ok(());
+        }
+        let max = FAILURES_PER_HOOK_MAX;
+        let steps = self.outbox.settle(hook, &settled, max, now);
+        if let (false, Settled::Forgotten(_, Some(entry))) = (steps.is_empty(), settled) {
+            state.tell(*entry);
+        }
+        self.outbox.apply(steps);
+        state.changes += 1;
+        self.tidy(state, now);
+        Ok(())
+    }
+
     async fn tokens(&self, id: SessionId, now: Timestamp) -> Option<TokenState> {
         let state = self.state.lock();
         let at = self.live(&state, id, now).ok()?;
@@ -826,6 +891,12 @@ impl Store for MemoryStore {
             &state.directory,
         );
         self.changes.tell();
+        for (action, what) in outcomes(&decision, &state.directory) {
+            self.queue(state, now, &cause.by, action, what);
+        }
+        let commit = state.changes + 1;
+        let steps = outbox::of_decision(&self.outbox, &decision, &state.directory, commit);
+        self.outbox.apply(steps);
         state.directory.apply(&decision);
         if let Some(user) = &decision.unlocked {
             lock_of(state, NameKey::of(user.as_str())).unlock();

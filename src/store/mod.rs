@@ -16,7 +16,7 @@ use crate::model::{
     ApiKey, Attempt, AuditEntry, AuthenticationType, Cause, DeviceName, Directory, DirectoryChange,
     EndReason, EndedSession, Env, KeyNumber, LockoutRules, Origin, Outcome, Precondition,
     Principal, Refusal, Resource, Session, SessionId, SessionLimits, Subject, Timestamp, UserName,
-    Version,
+    Version, WebhookId,
 };
 use crate::ndata::{AuditMember, EndedMember, Filter, Query, Row, Selected, SessionMember};
 
@@ -26,6 +26,7 @@ pub(crate) mod conformance;
 mod feed;
 mod figures;
 pub mod memory;
+mod outbox;
 pub mod sled;
 
 pub use self::sled::backup::{
@@ -34,6 +35,10 @@ pub use self::sled::backup::{
 pub use changes::{Action, Change, ChangePart, ChangePlace, Changed, Changes};
 pub use feed::{FeedPlace, Revocations};
 pub use figures::Figures;
+pub use outbox::{
+    DeliveryId, Event, FAILURES_PER_HOOK_MAX, Failure, HookState, OUTBOX_EVENTS_MAX, Outbox,
+    Settled, number as event_number,
+};
 
 /// The front of the names under which sealed signing keys are kept. Backups
 /// leave them out: a restore has keys of its own.
@@ -627,6 +632,25 @@ pub trait Store: Send + Sync + 'static {
     /// sees it, and about when its caller has the answer; one that lapses, from
     /// the sweep that comes behind it.
     fn changes(&self) -> &Changes;
+
+    /// What webhooks are still to be told. An event is durable in the atomic step
+    /// of its change, if an active hook wants such; of many sessions that end at
+    /// once, in the step that moves the session to the archive, which is made up
+    /// for after a stop. A hook is told from its creation or activation on. Of
+    /// more than [`OUTBOX_EVENTS_MAX`] events the oldest become failures.
+    fn outbox(&self) -> &Outbox;
+
+    /// Settles what has become of notifications of a hook. Once settled, nothing
+    /// changes; a hook that is gone has nothing to settle.
+    ///
+    /// # Errors
+    /// As every change.
+    fn settle(
+        &self,
+        hook: WebhookId,
+        settled: Settled,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The token state of a live session.
     fn tokens(

@@ -6,6 +6,11 @@ use serde_json::{Value, json};
 
 use crate::world::{PASSWORD, Subject};
 
+/// A webhook that is not there.
+const NO_WEBHOOK: &str = "/webhooks/64ccdf0a1d41c80a2c1f7e21";
+/// What it never got.
+const NO_DELIVERY: &str = "64ccdf0a1d41c80a2c1f7e21-1-4711-1";
+
 /// Whose the thing is that a request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -167,6 +172,74 @@ pub const ROWS: &[Row] = &[
         404,
         NOTHING,
         |_| bare("/backups/tillgate-20230804T120000Z.backup"),
+    ),
+    row(
+        ("GET", "/webhooks"),
+        Access::Right(&["admin"]),
+        200,
+        NOTHING,
+        |_| bare("/webhooks"),
+    ),
+    row(
+        ("POST", "/webhooks"),
+        Access::Right(&["admin"]),
+        201,
+        NOTHING,
+        |_| {
+            (
+                "/webhooks".to_owned(),
+                json!({"url": "http://127.0.0.1:1/", "isActive": false}),
+            )
+        },
+    ),
+    row(
+        ("GET", "/webhooks/{id}"),
+        Access::Right(&["admin"]),
+        404,
+        NOTHING,
+        |_| bare(NO_WEBHOOK),
+    ),
+    row(
+        ("PUT", "/webhooks/{id}"),
+        Access::Right(&["admin"]),
+        404,
+        NOTHING,
+        |_| (NO_WEBHOOK.to_owned(), json!({"url": "http://127.0.0.1:1/"})),
+    ),
+    row(
+        ("DELETE", "/webhooks/{id}"),
+        Access::Right(&["admin"]),
+        404,
+        NOTHING,
+        |_| bare(NO_WEBHOOK),
+    ),
+    row(
+        ("POST", "/webhooks/{id}/test"),
+        Access::Right(&["admin"]),
+        404,
+        NOTHING,
+        |_| bare(&format!("{NO_WEBHOOK}/test")),
+    ),
+    row(
+        ("GET", "/webhooks/{id}/failures"),
+        Access::Right(&["admin"]),
+        404,
+        NOTHING,
+        |_| bare(&format!("{NO_WEBHOOK}/failures")),
+    ),
+    row(
+        ("POST", "/webhooks/{id}/failures/{delivery}"),
+        Access::Right(&["admin"]),
+        404,
+        NOTHING,
+        |_| bare(&format!("{NO_WEBHOOK}/failures/{NO_DELIVERY}")),
+    ),
+    row(
+        ("DELETE", "/webhooks/{id}/failures/{delivery}"),
+        Access::Right(&["admin"]),
+        404,
+        NOTHING,
+        |_| bare(&format!("{NO_WEBHOOK}/failures/{NO_DELIVERY}")),
     ),
     row(("POST", "/auth"), Access::Open, 200, EITHER, |s| {
         let body = json!({"UserName": s.user, "Password": PASSWORD, "DeviceName": s.device});

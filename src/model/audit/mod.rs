@@ -32,11 +32,11 @@ pub enum AuditAction {
     SessionsEnded = 5,
     /// A refresh token was used twice, which ended the session.
     RefreshReused = 6,
-    /// A user, device, role or API key was created.
+    /// A user, device, role, API key or webhook was created.
     Created = 7,
-    /// A user, device, role or API key was changed.
+    /// A user, device, role, API key or webhook was changed.
     Updated = 8,
-    /// A user, device, role or API key was deleted.
+    /// A user, device, role, API key or webhook was deleted.
     Deleted = 9,
     /// Many users, devices, roles or API keys were changed by one act.
     Imported = 10,
@@ -56,11 +56,13 @@ pub enum AuditAction {
     BackedUp = 17,
     /// The data directory was made from a backup; counts the sessions that ended.
     Restored = 18,
+    /// A notification that a webhook never got was thrown away.
+    Discarded = 19,
 }
 
 impl AuditAction {
     /// Every action.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Login,
         Self::LoginFailed,
         Self::LoginLocked,
@@ -79,6 +81,7 @@ impl AuditAction {
         Self::KeyRevoked,
         Self::BackedUp,
         Self::Restored,
+        Self::Discarded,
     ];
 
     /// The spelling on the wire.
@@ -103,6 +106,7 @@ impl AuditAction {
             Self::KeyRevoked => "keyRevoked",
             Self::BackedUp => "backedUp",
             Self::Restored => "restored",
+            Self::Discarded => "discarded",
         }
     }
 
@@ -135,17 +139,20 @@ pub enum AuditKind {
     ApiKey = 5,
     /// A signing key, by its number in the ring.
     SigningKey = 6,
+    /// A webhook, by its id.
+    Webhook = 7,
 }
 
 impl AuditKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Session,
         Self::User,
         Self::Device,
         Self::Role,
         Self::ApiKey,
         Self::SigningKey,
+        Self::Webhook,
     ];
 
     /// The spelling on the wire.
@@ -158,6 +165,7 @@ impl AuditKind {
             Self::Role => "role",
             Self::ApiKey => "apiKey",
             Self::SigningKey => "signingKey",
+            Self::Webhook => "webhook",
         }
     }
 
@@ -420,6 +428,16 @@ pub fn of_change(
             None,
         );
     }
+    for hook in &decision.put_webhooks {
+        let old = before.webhook(hook.id);
+        let object = AuditObject::named(AuditKind::Webhook, hook.id.to_string());
+        let changed = changes::of_webhook(old.map(|hook| &**hook), hook);
+        add(object, old.is_some(), Some(changed));
+    }
+    for id in &decision.removed_webhooks {
+        let object = AuditObject::named(AuditKind::Webhook, id.to_string());
+        add(object, true, None);
+    }
     // A password that is set lifts the lock as well, and is told as such.
     let unlocked = decision.unlocked.as_ref();
     if let Some(name) = unlocked.filter(|_| decision.put_users.is_empty()) {
@@ -435,7 +453,7 @@ pub fn of_change(
 
 /// Which members of a resource a change has changed; none of one that is new.
 mod changes {
-    use crate::model::{ApiKey, Device, Role, User};
+    use crate::model::{ApiKey, Device, Role, User, Webhook};
 
     macro_rules! changed {
         ($old:ident, $new:ident; $($member:literal = $field:ident),+ $(,)?) => {{
@@ -473,6 +491,12 @@ mod changes {
             "clientId" = client_id, "clientSecret" = sealed_secret, "isActive" = is_active,
             "name" = name, "description" = description, "userName" = user_name,
             "deviceName" = device_name, "permissions" = permissions)
+    }
+
+    pub(super) fn of_webhook(old: Option<&Webhook>, new: &Webhook) -> Vec<&'static str> {
+        changed!(old, new;
+            "url" = url, "secret" = sealed_secret, "resources" = resources,
+            "isActive" = is_active)
     }
 }
 

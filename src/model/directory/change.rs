@@ -7,8 +7,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::model::{
-    ApiKey, ApiKeyId, ClientId, Device, DeviceName, EndReason, Env, KeyNumber, Right, Role,
-    RoleName, SessionId, Timestamp, User, UserId, UserName, Version,
+    ApiKey, ApiKeyId, ClientId, Device, DeviceName, EndReason, Env, KeyNumber, ResourceKind, Right,
+    Role, RoleName, SessionId, Timestamp, User, UserId, UserName, Version, Webhook, WebhookId,
+    WebhookUrl,
 };
 
 /// Who asks for a change.
@@ -243,6 +244,22 @@ pub enum DirectoryChange {
     },
     /// Delete an API key.
     DeleteApiKey(ApiKeyId),
+    /// Create a webhook under `id`, drawn by the caller.
+    CreateWebhook {
+        /// Its id.
+        id: WebhookId,
+        /// What it shall be.
+        input: WebhookInput,
+    },
+    /// Replace a webhook; an unknown id is [`Refusal::NotFound`].
+    ReplaceWebhook {
+        /// Its id.
+        id: WebhookId,
+        /// What it shall be.
+        input: WebhookInput,
+    },
+    /// Delete a webhook.
+    DeleteWebhook(WebhookId),
     /// Several changes in order, all or nothing (set-up, import). Each is
     /// decided on what the ones before it come to, so every rule holds after
     /// each of them; the precondition is put to none. The refusal is that of
@@ -251,6 +268,41 @@ pub enum DirectoryChange {
     /// As `All`, but only while there has never been a user; afterwards
     /// [`Refusal::SetUpClosed`].
     SetUp(Vec<DirectoryChange>),
+}
+
+/// A webhook as a request describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookInput {
+    /// Where it is told.
+    pub url: WebhookUrl,
+    /// What becomes of its secret.
+    pub secret: SecretInput,
+    /// Of which things it is told; empty: of all.
+    pub resources: Vec<ResourceKind>,
+    /// Whether it is told.
+    pub is_active: bool,
+}
+
+/// What becomes of a secret that may be missing.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SecretInput {
+    /// It stays as it is: none, for what is new.
+    Keep,
+    /// This one, sealed.
+    Put(Arc<[u8]>),
+    /// There is none any more.
+    Remove,
+}
+
+/// Leaves the secret out, sealed as it is.
+impl fmt::Debug for SecretInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Keep => "Keep",
+            Self::Put(_) => "Put(..)",
+            Self::Remove => "Remove",
+        })
+    }
 }
 
 /// Whose sessions a change ends.
@@ -299,6 +351,8 @@ pub enum Resource {
     Role(Arc<Role>),
     /// An API key.
     ApiKey(Arc<ApiKey>),
+    /// A webhook.
+    Webhook(Arc<Webhook>),
     /// A change of several at once.
     Several,
 }
@@ -322,6 +376,10 @@ pub struct DirectoryDecision {
     pub put_api_keys: Vec<Arc<ApiKey>>,
     /// API keys to remove.
     pub removed_api_keys: Vec<ApiKeyId>,
+    /// Webhooks to write.
+    pub put_webhooks: Vec<Arc<Webhook>>,
+    /// Webhooks to remove.
+    pub removed_webhooks: Vec<WebhookId>,
     /// Sessions that end with it.
     pub ends: Vec<Ends>,
     /// Keys whose session ends with it.
@@ -376,22 +434,22 @@ pub enum Refusal {
     /// `_v` of the body is not the stored one (errorCode 6), or nothing is
     /// stored (`stored` is `None`).
     VersionMismatch {
-        /// `user`, `device`, `role` or `apikey`.
+        /// `user`, `device`, `role`, `apikey` or `webhook`.
         resource: &'static str,
         /// Its name (and id, for users and keys) as far as known.
         name: String,
-        /// The id of a user or API key.
+        /// The id of a user, API key or webhook.
         id: Option<String>,
         /// The version now stored.
         stored: Option<Version>,
     },
     /// `If-Match` or `If-None-Match` does not hold (412); same members.
     PreconditionFailed {
-        /// `user`, `device`, `role` or `apikey`.
+        /// `user`, `device`, `role`, `apikey` or `webhook`.
         resource: &'static str,
         /// Its name.
         name: String,
-        /// The id of a user or API key.
+        /// The id of a user, API key or webhook.
         id: Option<String>,
         /// The version now stored.
         stored: Option<Version>,

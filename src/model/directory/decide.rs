@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::guard::Asker;
 use super::{
     Actor, Directory, DirectoryChange, DirectoryDecision, Field, KeyEnds, Refusal, Resource,
-    api_keys, devices, roles, users,
+    api_keys, devices, roles, users, webhooks,
 };
-use crate::model::{ApiKeyId, DeviceName, Precondition, RoleName, UserId};
+use crate::model::{ApiKeyId, DeviceName, Precondition, RoleName, UserId, WebhookId};
 
 impl Directory {
     /// Decides a change without making it.
@@ -82,6 +82,13 @@ impl Directory {
                 api_keys::replace(self, &asker, *id, &given, input, precondition)
             }
             DirectoryChange::DeleteApiKey(id) => api_keys::delete(self, &asker, *id, precondition),
+            DirectoryChange::CreateWebhook { id, input } => {
+                webhooks::create(self, &asker, *id, input, precondition)
+            }
+            DirectoryChange::ReplaceWebhook { id, input } => {
+                webhooks::replace(self, &asker, *id, input, precondition)
+            }
+            DirectoryChange::DeleteWebhook(id) => webhooks::delete(self, &asker, *id, precondition),
             DirectoryChange::SetUp(_) if self.held_user => Err(Refusal::SetUpClosed),
             DirectoryChange::All(changes) | DirectoryChange::SetUp(changes) => {
                 return self.decide_all(changes, actor);
@@ -147,6 +154,9 @@ fn stripped_member(change: &DirectoryChange) -> &'static str {
         | DirectoryChange::CreateApiKey { .. }
         | DirectoryChange::ReplaceApiKey { .. }
         | DirectoryChange::DeleteApiKey(_)
+        | DirectoryChange::CreateWebhook { .. }
+        | DirectoryChange::ReplaceWebhook { .. }
+        | DirectoryChange::DeleteWebhook(_)
         | DirectoryChange::Rehash { .. }
         | DirectoryChange::Unlock(_)
         | DirectoryChange::All(_)
@@ -161,6 +171,7 @@ struct Touched {
     devices: BTreeSet<DeviceName>,
     roles: BTreeSet<RoleName>,
     api_keys: BTreeSet<ApiKeyId>,
+    webhooks: BTreeSet<WebhookId>,
     key_ends: Vec<KeyEnds>,
     ends: Vec<super::Ends>,
     created: bool,
@@ -186,6 +197,9 @@ impl Touched {
         self.api_keys
             .extend(decision.put_api_keys.iter().map(|key| key.id));
         self.api_keys.extend(&decision.removed_api_keys);
+        self.webhooks
+            .extend(decision.put_webhooks.iter().map(|hook| hook.id));
+        self.webhooks.extend(&decision.removed_webhooks);
         for ends in &decision.key_ends {
             if !self.key_ends.iter().any(|known| known.key == ends.key) {
                 self.key_ends.push(*ends);
@@ -236,6 +250,13 @@ impl Touched {
                 None => {}
             }
         }
+        for id in self.webhooks {
+            match after.webhook(id) {
+                Some(hook) => decision.put_webhooks.push(Arc::clone(hook)),
+                None if before.webhook(id).is_some() => decision.removed_webhooks.push(id),
+                None => {}
+            }
+        }
         decision
     }
 }
@@ -252,6 +273,8 @@ impl DirectoryDecision {
             removed_roles: Vec::new(),
             put_api_keys: Vec::new(),
             removed_api_keys: Vec::new(),
+            put_webhooks: Vec::new(),
+            removed_webhooks: Vec::new(),
             ends: Vec::new(),
             key_ends: Vec::new(),
             unlocked: None,

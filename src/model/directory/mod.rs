@@ -1,5 +1,5 @@
-//! Who exists and what they may: all users, devices, roles and API keys at one
-//! instant.
+//! Who exists and what they may: all users, devices, roles, API keys and webhooks
+//! at one instant.
 //! The rules by which they change stand in the files beside.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{
     ApiKey, ApiKeyId, ClientId, Device, DeviceName, Principal, Role, RoleName, User, UserDevice,
-    UserId, UserName, Version,
+    UserId, UserName, Version, Webhook, WebhookId,
 };
 
 mod api_keys;
@@ -18,6 +18,7 @@ mod guard;
 mod roles;
 mod target;
 mod users;
+mod webhooks;
 
 #[cfg(test)]
 mod properties;
@@ -26,10 +27,12 @@ mod tests;
 
 pub use change::{
     Actor, ApiKeyInput, Credentials, DeviceInput, DirectoryChange, DirectoryDecision, Ends, Field,
-    KeyEnds, Mode, Refusal, Resource, RoleInput, Subject, UserDeviceInput, UserInput,
+    KeyEnds, Mode, Refusal, Resource, RoleInput, SecretInput, Subject, UserDeviceInput, UserInput,
+    WebhookInput,
 };
+pub use webhooks::WEBHOOKS_MAX;
 
-/// All users, devices, roles and API keys at one instant. Cheap to clone (records are
+/// All users, devices, roles, API keys and webhooks at one instant. Cheap to clone (records are
 /// shared), so a reader keeps a consistent snapshot while changes go on.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
@@ -42,6 +45,7 @@ pub struct Directory {
     role_names: BTreeMap<String, RoleName>,
     api_keys: BTreeMap<ApiKeyId, Arc<ApiKey>>,
     client_ids: BTreeMap<ClientId, ApiKeyId>,
+    webhooks: BTreeMap<WebhookId, Arc<Webhook>>,
     /// Whether there has ever been a user; set-up is closed for good then.
     held_user: bool,
 }
@@ -74,6 +78,14 @@ impl Directory {
             .into_iter()
             .for_each(|key| directory.insert_api_key(key.into()));
         directory
+    }
+
+    /// The directory, with these stored webhooks as well.
+    #[must_use]
+    pub fn with_webhooks(mut self, hooks: impl IntoIterator<Item = Arc<Webhook>>) -> Self {
+        let hooks = hooks.into_iter();
+        self.webhooks.extend(hooks.map(|hook| (hook.id, hook)));
+        self
     }
 
     /// The user with this id.
@@ -121,6 +133,12 @@ impl Directory {
         self.api_keys.get(self.client_ids.get(client_id)?)
     }
 
+    /// The webhook with this id.
+    #[must_use]
+    pub fn webhook(&self, id: WebhookId) -> Option<&Arc<Webhook>> {
+        self.webhooks.get(&id)
+    }
+
     /// Every user, in the order of the ids.
     pub fn users(&self) -> impl ExactSizeIterator<Item = &Arc<User>> {
         self.users.values()
@@ -139,6 +157,11 @@ impl Directory {
     /// Every API key, in the order of the ids.
     pub fn api_keys(&self) -> impl ExactSizeIterator<Item = &Arc<ApiKey>> {
         self.api_keys.values()
+    }
+
+    /// Every webhook, in the order of the ids.
+    pub fn webhooks(&self) -> impl ExactSizeIterator<Item = &Arc<Webhook>> {
+        self.webhooks.values()
     }
 
     /// Whether there has ever been a user, also one that was deleted since.
@@ -214,6 +237,12 @@ impl Directory {
             .put_api_keys
             .iter()
             .for_each(|key| self.insert_api_key(Arc::clone(key)));
+        decision.removed_webhooks.iter().for_each(|id| {
+            self.webhooks.remove(id);
+        });
+        let put = decision.put_webhooks.iter();
+        self.webhooks
+            .extend(put.map(|hook| (hook.id, Arc::clone(hook))));
         self.held_user |= decision.held_user;
     }
 

@@ -5,11 +5,11 @@ use crate::model::{Precondition, Version};
 
 /// What a change is about, as refusals name it.
 pub(super) struct Target {
-    /// `user`, `device`, `role` or `apikey`.
+    /// `user`, `device`, `role`, `apikey` or `webhook`.
     pub(super) resource: &'static str,
     /// Its name.
     pub(super) name: String,
-    /// The id of a user or API key.
+    /// The id of a user, API key or webhook.
     pub(super) id: Option<String>,
     /// The version now stored, if anything is.
     pub(super) stored: Option<Version>,

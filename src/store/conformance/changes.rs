@@ -15,7 +15,7 @@ fn told<S: Store>(shop: &Shop<S>, since: ChangePlace) -> (Vec<Told>, ChangePlace
     assert!(!part.lost);
     let said = part.changes.iter().map(|change| match &change.what {
         Changed::Session(session, reason) => (change.action, session.id.to_string(), *reason),
-        Changed::Resource { kind, .. } => (change.action, (*kind).to_owned(), None),
+        Changed::Resource { kind, .. } => (change.action, kind.as_str().to_owned(), None),
     });
     (said.collect(), part.next)
 }

@@ -33,6 +33,7 @@ pub(crate) mod limits;
 pub(crate) mod listing;
 pub(crate) mod lockout;
 pub(crate) mod login;
+pub(crate) mod outbox;
 pub(crate) mod refresh;
 mod side;
 pub(crate) mod signed;
@@ -117,6 +118,9 @@ macro_rules! on_store {
             audit::a_flood_of_failed_logins_makes_few_entries,
             audit::the_audit_is_cut_to_its_age,
             audit::a_large_import_is_one_entry,
+            outbox::a_hook_is_told_of_what_it_wants_from_its_beginning_on,
+            outbox::what_is_settled_is_not_told_again,
+            outbox::a_hook_that_sleeps_or_goes_is_told_of_nothing,
             feed::only_what_still_matches_is_ended_with_others,
             feed::the_feed_tells_every_ending_once_and_in_order,
             feed::the_feed_tells_as_long_as_tokens_last_whatever_the_archive_keeps,

@@ -536,6 +536,7 @@ impl<S: Store> Side<S> {
                     Resource::Device(device) => format!("{device:?}"),
                     Resource::Role(role) => format!("{role:?}"),
                     Resource::ApiKey(key) => format!("{key:?}"),
+                    Resource::Webhook(hook) => format!("{hook:?}"),
                     Resource::Several => String::new(),
                 };
                 Answer::Changed { resource, created }

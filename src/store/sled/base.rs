@@ -1,5 +1,5 @@
-//! The second home of what people typed in: users, devices, roles and API keys
-//! (their secrets sealed) in one checked file beside the database, rewritten with every change of them.
+//! The second home of what people typed in: users, devices, roles, API keys and
+//! webhooks (their secrets sealed) in one checked file beside the database, rewritten with every change of them.
 //!
 //! ```text
 //! "TILLGATE BASE\n" (14) | length of the record (8, little-endian) | record
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::codec::{self, CodecError};
 use super::digest;
 use super::disk::{Head, Tree};
-use crate::model::{ApiKeyId, DeviceName, Directory, RoleName, UserId};
+use crate::model::{ApiKeyId, DeviceName, Directory, RoleName, UserId, WebhookId};
 
 const MAGIC: &[u8; 14] = b"TILLGATE BASE\n";
 const HEADER_BYTES: usize = MAGIC.len() + 8;
@@ -42,7 +42,12 @@ pub struct Base {
     devices: Vec<(String, Vec<u8>)>,
     roles: Vec<(String, Vec<u8>)>,
     api_keys: Vec<([u8; 12], Vec<u8>)>,
+    /// Since format 2.
+    webhooks: Vec<([u8; 12], Vec<u8>)>,
 }
+
+/// An empty list: one zero.
+const WEBHOOKS_SINCE_2_BYTES: usize = 1;
 
 impl Base {
     /// The base of an installation that nothing was ever typed into.
@@ -82,7 +87,31 @@ impl Base {
                 .api_keys()
                 .map(|key| (*key.id.as_bytes(), codec::encode_api_key(key)))
                 .collect(),
+            webhooks: directory
+                .webhooks()
+                .map(|hook| (*hook.id.as_bytes(), codec::encode_webhook(hook)))
+                .collect(),
         }
+    }
+
+    /// What its records come to, by their bytes as they were written.
+    pub fn digest(&self) -> u64 {
+        let mut sum = DirectoryDigest::default();
+        for (tree, records) in [
+            (Tree::Users, &self.users),
+            (Tree::ApiKeys, &self.api_keys),
+            (Tree::Webhooks, &self.webhooks),
+        ] {
+            for (id, bytes) in records {
+                sum.add(tree, id, bytes);
+            }
+        }
+        for (tree, records) in [(Tree::Devices, &self.devices), (Tree::Roles, &self.roles)] {
+            for (name, bytes) in records {
+                sum.add(tree, name.as_bytes(), bytes);
+            }
+        }
+        sum.total()
     }
 
     /// The directory it holds.
@@ -105,17 +134,23 @@ impl Base {
             let id = ApiKeyId::from_bytes(*id);
             Ok(Arc::new(codec::decode_api_key(id, bytes)?))
         });
-        Ok(Directory::from_records(
+        let webhooks = self.webhooks.iter().map(|(id, bytes)| {
+            let id = WebhookId::from_bytes(*id);
+            Ok(Arc::new(codec::decode_webhook(id, bytes)?))
+        });
+        let directory = Directory::from_records(
             users.collect::<Result<Vec<_>, CodecError>>()?,
             devices.collect::<Result<Vec<_>, CodecError>>()?,
             roles.collect::<Result<Vec<_>, CodecError>>()?,
             api_keys.collect::<Result<Vec<_>, CodecError>>()?,
             self.held_user,
-        ))
+        );
+        let webhooks = webhooks.collect::<Result<Vec<_>, CodecError>>()?;
+        Ok(directory.with_webhooks(webhooks))
     }
 }
 
-/// What users, devices, roles and API keys come to, by their bytes: fits the
+/// What users, devices, roles, API keys and webhooks come to, by their bytes: fits the
 /// very same records only.
 #[derive(Debug, Default)]
 pub struct DirectoryDigest(digest::Digest);
@@ -127,6 +162,7 @@ impl DirectoryDigest {
             Tree::Users => b"u",
             Tree::Devices => b"d",
             Tree::Roles => b"r",
+            Tree::Webhooks => b"h",
             _ => b"k",
         };
         let key = [kind, key].concat();
@@ -159,6 +195,10 @@ pub fn directory_digest(directory: &Directory) -> u64 {
             key.id.as_bytes(),
             &codec::encode_api_key(key),
         );
+    }
+    for hook in directory.webhooks() {
+        let bytes = codec::encode_webhook(hook);
+        sum.add(Tree::Webhooks, hook.id.as_bytes(), &bytes);
     }
     sum.total()
 }
@@ -271,7 +311,7 @@ fn read(path: &Path) -> Result<Option<Base>, ReadBaseError> {
     if length != (record.len() as u64).to_le_bytes() {
         return damaged("its length is not the one written in bytes 14 to 21");
     }
-    let base: Base = codec::decode(record)?;
+    let base: Base = codec::decode_grown(record, 2, WEBHOOKS_SINCE_2_BYTES)?;
     // A base whose records can not be read is none.
     base.directory()?;
     Ok(Some(base))

@@ -4,25 +4,28 @@
 //! sessions        id (32)
 //! by_last_access  last access in ms, big-endian, sign flipped (8) | id (32)
 //! by_user         user name (UTF-8) | 00 | id (32)
-//! users, api_keys id (12)
+//! users, api_keys, webhooks id (12)
 //! devices, roles  name (UTF-8)
 //! ended           ended at in ms, big-endian, sign flipped (8) | id (32)
 //! lockouts        head of the SHA-256 of a user name (16)
 //! audit           number (8, big-endian): number of the group << 16 | place in it
+//! outbox          number (8, big-endian): number of the group << 20 | place in it
+//! failures        webhook (12) | number of the event (8, big-endian)
 //! meta            "head" | "fence/" number (8, big-endian) | "value/" name
-//!                 "signed/" API key (12)
+//!                 "signed/" API key (12) | "passed/" webhook (12)
 //! ```
 //!
 //! Names hold no control character, so a NUL ends one without doubt, and the
 //! id behind it makes every index key unique.
 
-use crate::model::{ApiKeyId, SessionId, Timestamp, UserName};
+use crate::model::{ApiKeyId, SessionId, Timestamp, UserName, WebhookId};
 
 /// The key of the head in `meta`.
 pub const HEAD: &[u8] = b"head";
 const FENCE: &[u8] = b"fence/";
 const VALUE: &[u8] = b"value/";
 const SIGNED: &[u8] = b"signed/";
+const PASSED: &[u8] = b"passed/";
 /// Milliseconds in front of a key.
 const INSTANT_BYTES: usize = 8;
 
@@ -78,6 +81,8 @@ pub enum Meta<'a> {
     Value(&'a str),
     /// Which session the requests signed with a key go on in.
     Signed(ApiKeyId),
+    /// How far a webhook has been told.
+    Passed(WebhookId),
 }
 
 /// The key of an audit entry.
@@ -88,6 +93,36 @@ pub fn audit(number: u64) -> [u8; 8] {
 /// The number of a key of `audit`.
 pub fn parse_audit(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.try_into().ok()?))
+}
+
+/// The key of an event in the outbox.
+pub fn event(number: u64) -> [u8; 8] {
+    number.to_be_bytes()
+}
+
+/// The number of a key of the outbox.
+pub fn parse_event(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.try_into().ok()?))
+}
+
+/// The key of a notification that a hook never got.
+pub fn failure(hook: WebhookId, number: u64) -> [u8; 20] {
+    let mut key = [0; 20];
+    key[..12].copy_from_slice(hook.as_bytes());
+    key[12..].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// The hook and the event's number of a key of `failures`.
+pub fn parse_failure(key: &[u8]) -> Option<(WebhookId, u64)> {
+    let (hook, number) = key.split_first_chunk::<12>()?;
+    let number = u64::from_be_bytes(number.try_into().ok()?);
+    Some((WebhookId::from_bytes(*hook), number))
+}
+
+/// The key of how far a webhook has been told.
+pub fn passed(hook: WebhookId) -> Vec<u8> {
+    [PASSED, hook.as_bytes()].concat()
 }
 
 /// The key of a fence.
@@ -115,6 +150,9 @@ pub fn parse_meta(key: &[u8]) -> Option<Meta<'_>> {
     }
     if let Some(id) = key.strip_prefix(SIGNED) {
         return Some(Meta::Signed(ApiKeyId::from_bytes(id.try_into().ok()?)));
+    }
+    if let Some(id) = key.strip_prefix(PASSED) {
+        return Some(Meta::Passed(WebhookId::from_bytes(id.try_into().ok()?)));
     }
     let name = key.strip_prefix(VALUE)?;
     Some(Meta::Value(std::str::from_utf8(name).ok()?))
@@ -145,6 +183,9 @@ mod tests {
         let id = ApiKeyId::draw();
         assert_eq!(parse_meta(&signed(id)), Some(Meta::Signed(id)));
         assert_eq!(parse_meta(b"signed/short"), None);
+        let hook = WebhookId::draw();
+        assert_eq!(parse_meta(&passed(hook)), Some(Meta::Passed(hook)));
+        assert_eq!(parse_failure(&failure(hook, 7)), Some((hook, 7)));
         assert_eq!(parse_meta(b"other"), None);
     }
 

@@ -10,9 +10,11 @@ use super::disk::{Change as Written, Head};
 use crate::model::{
     ApiKeyId, Attempt, AuditEntry, Cause, DeviceName, Directory, DirectoryChange, EndReason,
     Origin, Outcome, Precondition, Resource, Session, SessionId, Subject, Timestamp, UserName,
+    WebhookId,
 };
 use crate::store::{
-    Begun, End, EndSome, EndedSome, NewSession, Refresh, Refreshed, Signer, StoreError, Swept,
+    Begun, End, EndSome, EndedSome, NewSession, Refresh, Refreshed, Settled, Signer, StoreError,
+    Swept,
 };
 
 /// Where the answer goes. The caller may have left; the operation is carried
@@ -54,6 +56,8 @@ pub enum Op {
         told: Option<Box<AuditEntry>>,
         reply: Reply<()>,
     },
+    /// Settle what a webhook was told.
+    Settle(WebhookId, Box<Settled>, Timestamp, Reply<()>),
     /// Tell every group from here on to a backup, by its changes of records;
     /// the answer is what there is before them.
     Watch(std::sync::mpsc::Sender<Vec<Written>>, Reply<Cut>),
@@ -150,6 +154,8 @@ pub struct Touched {
     pub sale_device: Option<DeviceName>,
     /// The API key whose only session it opens.
     pub api_key: Option<ApiKeyId>,
+    /// The webhook whose notifications it settles.
+    pub webhook: Option<WebhookId>,
     /// Under which limits it begins a session.
     pub counted: Vec<Counted>,
     /// It goes alone: it changes users, devices or roles, or many sessions.
@@ -174,6 +180,7 @@ pub struct Taken {
     sessions: hashbrown::HashSet<SessionId, foldhash::fast::RandomState>,
     sale_devices: Vec<DeviceName>,
     api_keys: Vec<ApiKeyId>,
+    webhooks: Vec<WebhookId>,
     counted: hashbrown::HashSet<Counted, foldhash::fast::RandomState>,
     operations: usize,
     alone: bool,
@@ -192,7 +199,10 @@ impl Taken {
                 .is_some_and(|name| self.sale_devices.contains(name))
             || touched
                 .api_key
-                .is_some_and(|key| self.api_keys.contains(&key));
+                .is_some_and(|key| self.api_keys.contains(&key))
+            || touched
+                .webhook
+                .is_some_and(|hook| self.webhooks.contains(&hook));
         if clash {
             return false;
         }
@@ -201,6 +211,7 @@ impl Taken {
         self.sessions.extend(&touched.sessions);
         self.sale_devices.extend(touched.sale_device.clone());
         self.api_keys.extend(touched.api_key);
+        self.webhooks.extend(touched.webhook);
         self.counted.extend(touched.counted.iter().cloned());
         true
     }
@@ -227,6 +238,7 @@ impl Op {
             | Self::Write(_, reply)
             | Self::Ping(reply)
             | Self::NoteUse(_, _, _, reply)
+            | Self::Settle(_, _, _, reply)
             | Self::Note(_, reply)
             | Self::PutMeta { reply, .. }
             | Self::MarkClock { reply, .. } => drop(reply.send(Err(error))),

@@ -13,7 +13,7 @@ use super::signed::SignedSessions;
 use super::table::Table;
 use super::view::View;
 use crate::meter::{Counter, Histogram};
-use crate::store::{Changes, Rules};
+use crate::store::{Changes, Outbox, Rules};
 
 /// The state in memory of one open store.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct Shared {
     pub audit: Audit,
     /// What changes, for those who watch.
     pub changes: Changes,
+    /// What webhooks are still to be told.
+    pub outbox: Outbox,
     /// Users, devices, roles, API keys.
     pub view: View,
     /// Which session the requests signed with each key go on in.

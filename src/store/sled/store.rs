@@ -27,13 +27,13 @@ use super::writer::{Writer, lag};
 use crate::model::{
     Attempt, AuditAction, AuditEntry, Cause, Directory, DirectoryChange, EndReason, EndedSession,
     NameKey, Origin, Outcome, Precondition, Resource, Session, SessionId, Subject, Timestamp,
-    UserName,
+    UserName, WebhookId,
 };
 use crate::ndata::{AuditMember, EndedMember, Query, Selected, SessionMember};
 use crate::store::{
     Access, Backups, Begun, Changes, Checked, End, EndSome, EndedSome, FeedPlace, Figures,
-    NewSession, Refresh, Refreshed, Revocations, Rules, Scope, SessionPage, Signer, Store,
-    StoreError, StoreHealth, Swept, TokenState,
+    NewSession, Outbox, Refresh, Refreshed, Revocations, Rules, Scope, SessionPage, Settled,
+    Signer, Store, StoreError, StoreHealth, Swept, TokenState,
 };
 
 /// Operations that may wait for the writer; more are refused as busy.
@@ -129,6 +129,7 @@ impl SledStore {
             fences,
             meta,
             signed,
+            outbox,
             notices,
             installation,
         } = loaded;
@@ -166,6 +167,7 @@ impl SledStore {
             archive,
             audit,
             changes: Changes::new(head.epoch(), head.commit()),
+            outbox: Outbox::from_records(outbox),
             view: View::new(directory),
             signed: signed.into_iter().collect(),
             rules,
@@ -516,6 +518,21 @@ impl Store for SledStore {
 
     fn endings(&self) -> watch::Receiver<u64> {
         self.shared.archive.endings()
+    }
+
+    fn outbox(&self) -> &Outbox {
+        &self.shared.outbox
+    }
+
+    async fn settle(
+        &self,
+        hook: WebhookId,
+        settled: Settled,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let settled = Box::new(settled);
+        self.submit(|reply| Op::Settle(hook, settled, now, reply))
+            .await
     }
 
     fn changes(&self) -> &Changes {

@@ -17,7 +17,7 @@ use super::disk::{Batch, Change, Disk, Head};
 use super::op::{Cut, Op, Taken};
 use super::shared::Shared;
 use crate::model::{SessionId, Timestamp};
-use crate::store::{StoreError, Swept};
+use crate::store::{FAILURES_PER_HOOK_MAX, OUTBOX_EVENTS_MAX, StoreError, Swept};
 
 /// Operations in one group at most: sled holds a group in memory twice.
 pub const GROUP_OPS_MAX: usize = 512;
@@ -32,6 +32,10 @@ const TOUCH_REST: Duration = Duration::from_secs(2);
 const LAG_MIN: Duration = Duration::from_secs(5);
 /// Archive records moved in one background batch.
 const ARCHIVE_BATCH_MAX: usize = 256;
+/// How often events go from the outbox that every hook has passed.
+const TIDY_EVERY: Duration = Duration::from_secs(1);
+/// Events removed from the outbox in one step.
+const TIDY_BATCH_MAX: usize = 256;
 /// How often the writer looks for background work when nobody asks for anything.
 const IDLE_WAIT: Duration = Duration::from_millis(100);
 
@@ -46,6 +50,8 @@ pub struct Writer<D> {
     /// Endings that are durable as a fence, with records still to be moved.
     fenced: VecDeque<Fenced>,
     touches: Budget,
+    /// When the outbox was last tidied.
+    tidied: Instant,
     /// A backup that is told of every group.
     watch: Option<Sender<Vec<Change>>>,
     /// Newest `now` any operation has brought: the mark of groups without one.
@@ -111,6 +117,7 @@ impl<D: Disk> Writer<D> {
             held_back: None,
             fenced,
             touches,
+            tidied: Instant::now(),
             watch: None,
             now,
         }
@@ -227,6 +234,7 @@ impl<D: Disk> Writer<D> {
             | Op::Count(_, _, now, _)
             | Op::NoteUse(_, _, now, _)
             | Op::Sweep(now, ..)
+            | Op::Settle(_, _, now, _)
             | Op::MarkClock { now, .. } => *now,
             Op::EndAll(end, _) => end.now,
             Op::Begin(begin, _) => begin.now,
@@ -277,6 +285,7 @@ impl<D: Disk> Writer<D> {
             for entry in &batch.audited {
                 self.shared.audit.show(Arc::clone(entry));
             }
+            self.shared.outbox.apply(std::mem::take(&mut batch.steps));
             self.tell(&mut batch);
             self.head = batch.into_head();
             self.shared.table.set_applied(self.head.commit());
@@ -334,12 +343,36 @@ impl<D: Disk> Writer<D> {
             self.archive_fenced();
             self.shared.pulse.idle();
         }
+        self.tidy_outbox();
         let ids = self.ripe_touches();
         if !ids.is_empty() {
             self.shared.pulse.busy();
             self.write_touches(&ids);
             self.shared.pulse.idle();
         }
+    }
+
+    /// Removes from the outbox what every hook has passed, now and then, and the
+    /// oldest of too many at once.
+    fn tidy_outbox(&mut self) {
+        let outbox = &self.shared.outbox;
+        if self.tidied.elapsed() < TIDY_EVERY && !outbox.is_over(OUTBOX_EVENTS_MAX) {
+            return;
+        }
+        self.tidied = Instant::now();
+        let directory = self.shared.view.directory();
+        let (events, failures) = (OUTBOX_EVENTS_MAX, FAILURES_PER_HOOK_MAX);
+        let steps = outbox.tidy(&directory, events, failures, TIDY_BATCH_MAX, self.now);
+        if steps.is_empty() {
+            return;
+        }
+        self.shared.pulse.busy();
+        let mut batch = self.batch();
+        for step in steps {
+            batch.step(step);
+        }
+        self.write(batch, Vec::new());
+        self.shared.pulse.idle();
     }
 
     /// The sessions to write now: those that run out of versions at once, the
@@ -384,7 +417,7 @@ impl<D: Disk> Writer<D> {
         let first = fenced.sessions.len().saturating_sub(ARCHIVE_BATCH_MAX);
         for (kept, reason, at) in fenced.sessions.split_off(first) {
             let ended = fenced.as_ended(&kept, reason, at);
-            decide::stage_archive(&kept, &ended, &mut batch);
+            decide::stage_archive(&kept, &ended, &self.shared, &mut batch);
         }
         let last = fenced.sessions.is_empty();
         if last {

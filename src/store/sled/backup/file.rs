@@ -14,7 +14,7 @@ use super::{
 };
 use crate::store::sled::codec::{self, CodecError};
 use crate::store::sled::digest::Digest;
-use crate::store::sled::disk::{Stored, Tree};
+use crate::store::sled::disk::{Head, Stored, Tree};
 use crate::store::sled::open::read::{Read as TakeRecord, Source, Unreadable};
 
 /// A change that stands behind the records.
@@ -70,18 +70,22 @@ pub fn look(path: &Path) -> Result<BackupInfo, CheckError> {
 
 /// The head in a manifest, and the number of its format.
 fn head_of(path: &Path, manifest: &Manifest) -> Result<(u8, Stored), CheckError> {
-    let head = decoded(path, &manifest.head)?;
+    let head = Head::decode(&manifest.head).map_err(|error| unread(path, error))?;
     Ok((manifest.head.first().copied().unwrap_or_default(), head))
 }
 
 fn decoded<'a, T: serde::Deserialize<'a>>(path: &Path, record: &'a [u8]) -> Result<T, CheckError> {
-    codec::decode(record).map_err(|error| match error {
+    codec::decode(record).map_err(|error| unread(path, error))
+}
+
+fn unread(path: &Path, error: CodecError) -> CheckError {
+    match error {
         CodecError::Newer(format) => CheckError::Newer {
             file: path.to_owned(),
             format,
         },
         CodecError::Damaged(why) => CheckError::damaged(path, format!("a block: {why}")),
-    })
+    }
 }
 
 /// Reads blocks one behind the other and sums them up.

@@ -1,5 +1,6 @@
 //! From a backup to a data directory: into an empty one only, in a new epoch,
-//! with every session ended. Until all of it is on the disk a marker stands in
+//! with every session ended and nothing for webhooks to be told: the server whose
+//! backup this is has told them since, or nobody knows. Until all of it is on the disk a marker stands in
 //! the directory, and no server takes it for a store.
 
 use std::path::{Path, PathBuf};
@@ -222,6 +223,9 @@ fn fill(
             .for_each(|device| batch.put_device(device));
         directory.roles().for_each(|role| batch.put_role(role));
         directory.api_keys().for_each(|key| batch.put_api_key(key));
+        directory
+            .webhooks()
+            .for_each(|hook| batch.put_webhook(hook));
         batch.rewrite_base(directory);
     })?;
     filling.groups(&contents.lockouts, |batch, (key, lock, _)| {

@@ -1,4 +1,4 @@
-//! Bytes of users, devices, roles and API keys. Free data (`preferences`, `settings`)
+//! Bytes of users, devices, roles, API keys and webhooks. Free data (`preferences`, `settings`)
 //! stands as JSON text inside, since bincode can not describe it.
 
 use std::borrow::Cow;
@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use super::{CodecError, decode, device_name, encode, env, env_number, role_name, user_name};
 use crate::model::{
-    ApiKey, ApiKeyId, ClientId, Device, DeviceName, Right, Role, RoleName, Timestamp, User,
-    UserDevice, UserId, Version,
+    ApiKey, ApiKeyId, ClientId, Device, DeviceName, ResourceKind, Right, Role, RoleName, Timestamp,
+    User, UserDevice, UserId, Version, Webhook, WebhookId, WebhookUrl,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -242,6 +242,49 @@ pub fn decode_api_key(id: ApiKeyId, bytes: &[u8]) -> Result<ApiKey, CodecError> 
         user_name: user_name(value.user_name)?,
         device_name: device_name(value.device_name)?,
         permissions: rights(&value.permissions)?,
+        version: Version(value.version),
+    })
+}
+
+#[derive(Serialize, Deserialize)]
+struct WebhookValue<'a> {
+    #[serde(borrow)]
+    url: &'a str,
+    #[serde(borrow)]
+    sealed_secret: Option<&'a [u8]>,
+    #[serde(borrow)]
+    resources: &'a [u8],
+    is_active: bool,
+    version: u64,
+}
+
+/// The bytes of a webhook, its secret sealed; its id is the key.
+pub fn encode_webhook(hook: &Webhook) -> Vec<u8> {
+    let resources: Vec<u8> = hook.resources.iter().map(|kind| *kind as u8).collect();
+    encode(&WebhookValue {
+        url: hook.url.as_str(),
+        sealed_secret: hook.sealed_secret.as_deref(),
+        resources: &resources,
+        is_active: hook.is_active,
+        version: hook.version.0,
+    })
+}
+
+/// The webhook under this id.
+pub fn decode_webhook(id: WebhookId, bytes: &[u8]) -> Result<Webhook, CodecError> {
+    let value: WebhookValue<'_> = decode(bytes)?;
+    let url = WebhookUrl::parse(value.url);
+    let resources = value.resources.iter();
+    let resources = resources.map(|number| {
+        let kind = ResourceKind::from_number(*number);
+        kind.ok_or(CodecError::Damaged("not a kind of thing"))
+    });
+    Ok(Webhook {
+        id,
+        url: url.map_err(|_| CodecError::Damaged("not an address"))?,
+        sealed_secret: value.sealed_secret.map(Arc::from),
+        resources: resources.collect::<Result<_, _>>()?,
+        is_active: value.is_active,
         version: Version(value.version),
     })
 }

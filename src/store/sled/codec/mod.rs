@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use bincode::Options;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{DeviceName, RoleName, UserName};
@@ -12,20 +13,22 @@ use crate::model::{DeviceName, RoleName, UserName};
 mod audit;
 mod directory;
 mod lockout;
+mod outbox;
 mod session;
 
 pub use audit::{decode_audit, encode_audit};
 pub use directory::{
-    decode_api_key, decode_device, decode_role, decode_user, encode_api_key, encode_device,
-    encode_role, encode_user,
+    decode_api_key, decode_device, decode_role, decode_user, decode_webhook, encode_api_key,
+    encode_device, encode_role, encode_user, encode_webhook,
 };
 pub use lockout::{decode_lock, encode_lock};
+pub use outbox::{decode_event, decode_failure, encode_event, encode_failure};
 pub use session::{
     decode_ended, decode_fence, decode_session, encode_ended, encode_fence, encode_session,
 };
 
 /// The number of the disk format that this version writes.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
 
 /// Bytes around every record: the format version before it, the checksum behind.
 const ENVELOPE_BYTES: usize = 5;
@@ -73,7 +76,7 @@ pub fn pretend(format: u8) {
 /// made good: what a fuzzer asks. None of it may panic.
 #[cfg(feature = "faults")]
 pub fn read_foreign(bytes: &[u8]) {
-    use crate::model::{ApiKeyId, RoleName, SessionId, Timestamp, UserId};
+    use crate::model::{ApiKeyId, RoleName, SessionId, Timestamp, UserId, WebhookId};
 
     let mut record = vec![FORMAT];
     record.extend_from_slice(bytes);
@@ -91,6 +94,9 @@ pub fn read_foreign(bytes: &[u8]) {
     let _ = decode_role(role, &record);
     let _ = decode_api_key(ApiKeyId::from_bytes([0; 12]), &record);
     let _ = decode_lock(&record);
+    let _ = decode_webhook(WebhookId::from_bytes([0; 12]), &record);
+    let _ = decode_event(1, &record, names);
+    let _ = decode_failure(WebhookId::from_bytes([0; 12]), 1, &record, names);
 }
 
 /// The bytes of a record.
@@ -119,6 +125,23 @@ pub fn is_whole(bytes: &[u8]) -> Result<(), CodecError> {
 pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
     options()
         .deserialize(&body(bytes)?[1..])
+        .map_err(|_| CodecError::Damaged("not a record of this kind"))
+}
+
+/// As [`decode`], of a record that has grown: what format `since` has added
+/// stands at its end, and its absence is that many zeros.
+pub fn decode_grown<T: DeserializeOwned>(
+    bytes: &[u8],
+    since: u8,
+    zeros: usize,
+) -> Result<T, CodecError> {
+    let body = body(bytes)?;
+    let mut record = body[1..].to_vec();
+    if body[0] < since {
+        record.resize(record.len() + zeros, 0);
+    }
+    options()
+        .deserialize(&record)
         .map_err(|_| CodecError::Damaged("not a record of this kind"))
 }
 

@@ -12,7 +12,7 @@ use crate::store::sled::fence::Fence;
 use crate::store::sled::record::Record;
 
 #[derive(Serialize, Deserialize)]
-struct SessionValue<'a> {
+pub(super) struct SessionValue<'a> {
     #[serde(borrow)]
     user: &'a str,
     #[serde(borrow)]
@@ -26,7 +26,7 @@ struct SessionValue<'a> {
 }
 
 impl<'a> SessionValue<'a> {
-    fn of(session: &'a Session) -> Self {
+    pub(super) fn of(session: &'a Session) -> Self {
         let identity = &session.identity;
         Self {
             user: identity.user_name.as_str(),
@@ -43,7 +43,7 @@ impl<'a> SessionValue<'a> {
         }
     }
 
-    fn session(&self, id: SessionId, names: &mut Names) -> Result<Session, CodecError> {
+    pub(super) fn session(&self, id: SessionId, names: &mut Names) -> Result<Session, CodecError> {
         Ok(Session {
             id,
             identity: Identity {

@@ -6,7 +6,8 @@ use super::end::stage_end;
 use super::{Verdict, answer};
 use super::{limits, lockout};
 use crate::model::{
-    AuditAction, AuditEntry, AuditObject, Author, EndReason, Principal, Session, Timestamp, Version,
+    AuditAction, AuditEntry, AuditObject, Author, EndReason, Principal, ResourceKind, Session,
+    Timestamp, Version,
 };
 use crate::store::sled::disk::Batch;
 use crate::store::sled::op::{Begin, Reply};
@@ -69,6 +70,7 @@ pub(super) fn begin(
     }
     let record = first_record(new, env, now, shared, batch.commit());
     batch.put_session(&record, None);
+    queue_begin(&record, &cause.by, shared, batch);
     let session = AuditObject::session(&record.session);
     let by = cause.by.clone();
     batch.audit(AuditEntry::new(AuditAction::Login, cause, now).on(session));
@@ -91,6 +93,15 @@ pub(super) fn begin(
         }));
         None
     }))
+}
+
+/// Puts the beginning of a session into the outbox.
+pub(super) fn queue_begin(record: &Record, by: &Author, shared: &Shared, batch: &mut Batch) {
+    batch.queue(&shared.view.directory(), ResourceKind::Session, || {
+        let session = &record.session;
+        let what = Changed::Session(Box::new(session.clone()), None);
+        (session.started_at, by.clone(), Action::Created, what)
+    });
 }
 
 /// Tells those who watch of a session that everybody sees from now on.

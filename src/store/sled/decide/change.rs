@@ -6,6 +6,8 @@ use super::lockout::stage_unlock;
 use super::{Verdict, answer};
 use crate::model::{Directory, DirectoryDecision, Resource, of_change};
 use crate::store::StoreError;
+use crate::store::changes::outcomes;
+use crate::store::outbox::of_decision;
 use crate::store::sled::disk::Batch;
 use crate::store::sled::fence::Fence;
 use crate::store::sled::op::{Change, Reply};
@@ -35,6 +37,7 @@ pub(super) fn change_directory(
         stage_unlock(user, shared, batch);
     }
     batch.rewrite_base(&directory);
+    stage_outbox(&decision, &before, &change, shared, batch);
     let ends = std::mem::take(&mut decision.ends);
     let key_ends = std::mem::take(&mut decision.key_ends);
     // A key holds one session at most: it ends in this very group.
@@ -83,6 +86,25 @@ pub(super) fn change_directory(
         );
         fenced
     }))
+}
+
+/// Tells the hooks that are there before the change of what it does, and notes
+/// which of them begin or go with it.
+fn stage_outbox(
+    decision: &DirectoryDecision,
+    before: &Directory,
+    change: &Change,
+    shared: &Shared,
+    batch: &mut Batch,
+) {
+    for (action, what) in outcomes(decision, before) {
+        let by = || change.cause.by.clone();
+        batch.queue(before, what.kind(), || (change.now, by(), action, what));
+    }
+    let commit = batch.commit();
+    for step in of_decision(&shared.outbox, decision, before, commit) {
+        batch.step(step);
+    }
 }
 
 /// What changes, and whose sessions end by it.
@@ -135,4 +157,8 @@ fn stage_directory(decision: &DirectoryDecision, batch: &mut Batch) {
         .put_api_keys
         .iter()
         .for_each(|key| batch.put_api_key(key));
+    let gone = decision.removed_webhooks.iter();
+    gone.for_each(|id| batch.remove_webhook(*id));
+    let put = decision.put_webhooks.iter();
+    put.for_each(|hook| batch.put_webhook(hook));
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::{Verdict, answer};
 use crate::model::{
-    AuditAction, AuditEntry, AuditObject, Author, Cause, EndReason, EndedSession, Session,
-    SessionId, Timestamp, Version,
+    AuditAction, AuditEntry, AuditObject, Author, Cause, EndReason, EndedSession, ResourceKind,
+    Session, SessionId, Timestamp, Version,
 };
 use crate::store::sled::disk::Batch;
 use crate::store::sled::op::Reply;
 use crate::store::sled::record::Kept;
 use crate::store::sled::shared::Shared;
-use crate::store::{End, Scope, StoreError};
+use crate::store::{Action, Changed, End, Scope, StoreError};
 
 /// An ending that is in the batch and not yet in memory.
 pub struct StagedEnd {
@@ -69,7 +69,7 @@ pub(super) fn stage_end(
         by,
         commit,
     };
-    stage_archive(&kept, &ended, batch);
+    stage_archive(&kept, &ended, shared, batch);
     Some(StagedEnd {
         ended: Arc::new(ended),
     })
@@ -91,17 +91,22 @@ pub fn stage_lapsed(
         by: Author::Server,
         commit: batch.commit(),
     };
-    stage_archive(&kept, &ended, batch);
+    stage_archive(&kept, &ended, shared, batch);
     let ended = Arc::new(ended);
     Some(StagedEnd { ended })
 }
 
-/// Moves a record from the sessions to the archive, in the batch.
-pub fn stage_archive(kept: &Kept, ended: &EndedSession, batch: &mut Batch) {
+/// Moves a record from the sessions to the archive, in the batch, and puts its
+/// ending into the outbox.
+pub fn stage_archive(kept: &Kept, ended: &EndedSession, shared: &Shared, batch: &mut Batch) {
     let session = &kept.record.session;
     let user = &session.identity.user_name;
     batch.remove_session(session.id, user, kept.disk_last_access, kept.record.written);
     batch.archive(ended);
+    batch.queue(&shared.view.directory(), ResourceKind::Session, || {
+        let what = Changed::Session(Box::new(session.clone()), Some(ended.reason));
+        (ended.ended_at, ended.by.clone(), Action::Deleted, what)
+    });
 }
 
 pub(super) fn end_one(

@@ -15,6 +15,7 @@ mod fence;
 mod limits;
 mod lockout;
 mod many;
+mod outbox;
 mod refresh;
 mod signed;
 mod write;
@@ -78,6 +79,10 @@ pub fn touched(op: &Op, shared: &Shared) -> Touched {
         Op::End(end, ..) => one(end.id),
         Op::Refresh(exchange, _) => one(exchange.refresh.id),
         Op::Write(id, _) => one(*id),
+        Op::Settle(hook, ..) => Touched {
+            webhook: Some(*hook),
+            ..Touched::default()
+        },
         Op::PutMeta { .. } | Op::Count(..) | Op::NoteUse(..) | Op::Note(..) => Touched::default(),
         Op::EndSome(..)
         | Op::Change(..)
@@ -121,6 +126,9 @@ pub fn decide(op: Op, shared: &Shared, batch: &mut Batch) -> Verdict {
                 shared.audit.record(*entry, batch);
             }
             Verdict::Write(acknowledge(reply))
+        }
+        Op::Settle(hook, settled, now, reply) => {
+            outbox::settle(hook, *settled, now, reply, shared, batch)
         }
         Op::EndSome(some, now, reply) => many::end_some(&some, now, reply, shared, batch),
         Op::Note(entry, reply) => {

@@ -3,7 +3,9 @@
 use super::begin::RESERVE_MIN;
 use super::end::stage_end;
 use super::{Verdict, answer};
-use crate::model::{AuditAction, AuditEntry, AuditObject, Author, Cause, EndReason, Version};
+use crate::model::{
+    AuditAction, AuditEntry, AuditObject, Author, Cause, EndReason, ResourceKind, Version,
+};
 use crate::store::sled::disk::Batch;
 use crate::store::sled::op::{Exchange, Reply};
 use crate::store::sled::record::Kept;
@@ -77,6 +79,12 @@ pub(super) fn exchange(
     record.tokens = Some(tokens);
     record.written = batch.commit();
     batch.put_session(&record, Some(old));
+    batch.queue(&shared.view.directory(), ResourceKind::Session, || {
+        let session = &record.session;
+        let by = Author::of(&session.identity);
+        let what = Changed::Session(Box::new(session.clone()), None);
+        (now, by, Action::Updated, what)
+    });
     Verdict::Write(Box::new(move |shared, durable| {
         let refreshed = durable.then(|| shared.table.refreshed(&record)).flatten();
         if let Some(session) = &refreshed {

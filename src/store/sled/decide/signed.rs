@@ -1,6 +1,6 @@
 //! The sessions that signed requests go on in: at most one for each API key.
 
-use super::begin::{RESERVE_MIN, note_begin};
+use super::begin::{RESERVE_MIN, note_begin, queue_begin};
 use super::{Verdict, answer, lockout};
 use crate::model::{AuthenticationType, Author, Identity, Principal, Session, Timestamp, Version};
 use crate::store::StoreError;
@@ -55,6 +55,7 @@ pub(super) fn begin(
     batch.put_session(&record, None);
     batch.put_signed(key, id);
     let by = Author::of(&record.session.identity);
+    queue_begin(&record, &by, shared, batch);
     Verdict::Write(Box::new(move |shared, durable| {
         if !durable {
             let _ = reply.send(Err(StoreError::Unknown));

@@ -7,13 +7,15 @@ use std::time::Duration;
 use super::Head;
 use super::writes::{Change, Tree, Writes};
 use crate::model::{
-    ApiKey, ApiKeyId, AuditEntry, Device, DeviceName, Directory, EndedSession, NameKey, Role,
-    RoleName, SessionId, Timestamp, User, UserId, UserName,
+    ApiKey, ApiKeyId, AuditEntry, Author, Device, DeviceName, Directory, EndedSession, NameKey,
+    ResourceKind, Role, RoleName, SessionId, Timestamp, User, UserId, UserName, Webhook, WebhookId,
 };
+use crate::store::outbox::{self, Step};
 use crate::store::sled::base::{self, Base};
 use crate::store::sled::fence::Fence;
 use crate::store::sled::record::Record;
 use crate::store::sled::{codec, digest, keys};
+use crate::store::{Action, ChangePlace, Changed};
 
 /// Bits of an entry's number that say its place in the group: a group of a few
 /// hundred operations has a few thousand entries at most.
@@ -30,10 +32,17 @@ pub struct Batch {
     pub devices: Writes,
     pub roles: Writes,
     pub api_keys: Writes,
+    pub webhooks: Writes,
     pub ended: Writes,
     pub lockouts: Writes,
     pub audit: Writes,
+    pub outbox: Writes,
+    pub failures: Writes,
     pub meta: Writes,
+    /// What changes in the outbox, for memory once it is durable.
+    pub steps: Vec<Step>,
+    /// How many events have their number from this group.
+    events: u32,
     /// Audit entries of this group, for readers once it is durable.
     pub audited: Vec<Arc<AuditEntry>>,
     /// How many of them have their number from this group.
@@ -53,6 +62,7 @@ pub struct Touched {
     pub ended: bool,
     pub lockouts: bool,
     pub audit: bool,
+    pub outbox: bool,
 }
 
 impl Batch {
@@ -71,9 +81,14 @@ impl Batch {
             devices: Writes::default(),
             roles: Writes::default(),
             api_keys: Writes::default(),
+            webhooks: Writes::default(),
             ended: Writes::default(),
             lockouts: Writes::default(),
             audit: Writes::default(),
+            outbox: Writes::default(),
+            failures: Writes::default(),
+            steps: Vec::new(),
+            events: 0,
             audited: Vec::new(),
             audit_places: 0,
             meta: Writes::default(),
@@ -105,6 +120,9 @@ impl Batch {
             (Tree::Devices, &mut self.devices),
             (Tree::Roles, &mut self.roles),
             (Tree::ApiKeys, &mut self.api_keys),
+            (Tree::Webhooks, &mut self.webhooks),
+            (Tree::Outbox, &mut self.outbox),
+            (Tree::Failures, &mut self.failures),
         ];
         let taken = trees.map(|(tree, writes)| std::mem::take(writes).of(tree));
         taken.into_iter().flatten().collect()
@@ -274,6 +292,89 @@ impl Batch {
         self.head.stored.audit.remove(digest::hash(&key));
         self.audit.remove(key.as_slice());
         self.touched.audit = true;
+    }
+
+    /// Puts a change into the outbox, if an active hook of `directory` wants such.
+    pub fn queue(
+        &mut self,
+        directory: &Directory,
+        kind: ResourceKind,
+        change: impl FnOnce() -> (Timestamp, Author, Action, Changed),
+    ) {
+        // An import of a million things tells of the first only.
+        if !outbox::is_wanted(directory, kind) || self.events >= outbox::EVENTS_PER_GROUP_MAX {
+            return;
+        }
+        let (at, by, action, what) = change();
+        self.events += 1;
+        let place = ChangePlace {
+            epoch: self.head.epoch(),
+            commit: self.commit(),
+            number: self.events,
+        };
+        let event = outbox::event(place, self.head.mark(), at, by, action, what);
+        self.step(Step::Queue(event));
+    }
+
+    /// Makes a step of the outbox.
+    pub fn step(&mut self, step: Step) {
+        match &step {
+            Step::Queue(event) => {
+                let key = keys::event(event.number());
+                self.head.stored.outbox.add(digest::hash(&key));
+            }
+            Step::Remove(number) => {
+                let key = keys::event(*number);
+                self.head.stored.outbox.remove(digest::hash(&key));
+                self.outbox.remove(key.as_slice());
+            }
+            Step::Pass(hook, number) => self.put(keys::passed(*hook), codec::encode(number)),
+            Step::Leave(hook) => self.remove(&keys::passed(*hook)),
+            Step::Fail(failure) => {
+                let key = keys::failure(failure.hook, failure.event.number());
+                self.head.stored.failures.add(digest::hash(&key));
+            }
+            Step::Forget(hook, number) => {
+                let key = keys::failure(*hook, *number);
+                self.head.stored.failures.remove(digest::hash(&key));
+                self.failures.remove(key.as_slice());
+            }
+        }
+        self.step_again(&step);
+        let in_meta = matches!(step, Step::Pass(..) | Step::Leave(_));
+        self.touched.outbox |= !in_meta;
+        self.steps.push(step);
+    }
+
+    /// Writes an event or a failure that is there once more.
+    pub fn step_again(&mut self, step: &Step) {
+        match step {
+            Step::Queue(event) => {
+                let key = keys::event(event.number());
+                self.outbox
+                    .insert(key.as_slice(), codec::encode_event(event));
+            }
+            Step::Fail(failure) => {
+                let key = keys::failure(failure.hook, failure.event.number());
+                self.failures
+                    .insert(key.as_slice(), codec::encode_failure(failure));
+            }
+            _ => return,
+        }
+        self.touched.outbox = true;
+    }
+
+    /// Writes a webhook.
+    pub fn put_webhook(&mut self, hook: &Webhook) {
+        self.webhooks
+            .insert(hook.id.as_bytes(), codec::encode_webhook(hook));
+        self.touched.directory = true;
+    }
+
+    /// Removes a webhook.
+    pub fn remove_webhook(&mut self, id: WebhookId) {
+        self.webhooks.remove(id.as_bytes());
+        self.touched.directory = true;
     }
 
     /// Writes a user.

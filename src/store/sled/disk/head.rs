@@ -57,7 +57,14 @@ pub struct Stored {
     pub lockouts: Digest,
     /// What the audit comes to.
     pub audit: Digest,
+    /// What the outbox comes to. Since format 2, as what follows.
+    pub outbox: Digest,
+    /// What hooks never got.
+    pub failures: Digest,
 }
+
+/// Two digests of nothing: two zeros each.
+const DIGESTS_SINCE_2_BYTES: usize = 4;
 
 impl Head {
     /// The head of a database that holds nothing yet.
@@ -107,6 +114,6 @@ impl Head {
 
     /// The stored part of a head.
     pub fn decode(bytes: &[u8]) -> Result<Stored, CodecError> {
-        codec::decode(bytes)
+        codec::decode_grown(bytes, 2, DIGESTS_SINCE_2_BYTES)
     }
 }

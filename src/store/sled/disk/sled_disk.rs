@@ -54,9 +54,12 @@ pub struct Trees {
     pub devices: sled::Tree,
     pub roles: sled::Tree,
     pub api_keys: sled::Tree,
+    pub webhooks: sled::Tree,
     pub ended: sled::Tree,
     pub lockouts: sled::Tree,
     pub audit: sled::Tree,
+    pub outbox: sled::Tree,
+    pub failures: sled::Tree,
     pub meta: sled::Tree,
 }
 
@@ -80,9 +83,12 @@ impl Trees {
             devices: db.open_tree("devices")?,
             roles: db.open_tree("roles")?,
             api_keys: db.open_tree("api_keys")?,
+            webhooks: db.open_tree("webhooks")?,
             ended: db.open_tree("ended")?,
             lockouts: db.open_tree("lockouts")?,
             audit: db.open_tree("audit")?,
+            outbox: db.open_tree("outbox")?,
+            failures: db.open_tree("failures")?,
             meta: db.open_tree("meta")?,
             db,
         })
@@ -90,7 +96,7 @@ impl Trees {
 
     /// Writes a group in one transaction over the trees that it changes.
     fn write(&self, batch: &Batch) -> io::Result<()> {
-        let mut parts: Vec<(&sled::Tree, &Writes)> = Vec::with_capacity(11);
+        let mut parts: Vec<(&sled::Tree, &Writes)> = Vec::with_capacity(14);
         let touched = batch.touched;
         if touched.sessions {
             parts.push((&self.sessions, &batch.sessions));
@@ -102,6 +108,7 @@ impl Trees {
             parts.push((&self.devices, &batch.devices));
             parts.push((&self.roles, &batch.roles));
             parts.push((&self.api_keys, &batch.api_keys));
+            parts.push((&self.webhooks, &batch.webhooks));
         }
         if touched.ended {
             parts.push((&self.ended, &batch.ended));
@@ -111,6 +118,10 @@ impl Trees {
         }
         if touched.audit {
             parts.push((&self.audit, &batch.audit));
+        }
+        if touched.outbox {
+            parts.push((&self.outbox, &batch.outbox));
+            parts.push((&self.failures, &batch.failures));
         }
         let mut meta = batch.meta.clone();
         meta.insert(keys::HEAD, batch.head().encode());
@@ -141,11 +152,14 @@ impl Trees {
             Tree::Devices => &self.devices,
             Tree::Roles => &self.roles,
             Tree::ApiKeys => &self.api_keys,
+            Tree::Webhooks => &self.webhooks,
+            Tree::Outbox => &self.outbox,
+            Tree::Failures => &self.failures,
         }
     }
 
     /// The trees that are no index, by name.
-    pub fn records(&self) -> [(&'static str, &sled::Tree); 9] {
+    pub fn records(&self) -> [(&'static str, &sled::Tree); 12] {
         Tree::ALL.map(|tree| (tree.name(), self.tree(tree)))
     }
 
@@ -326,6 +340,9 @@ impl Trees {
             devices: tree.clone(),
             roles: tree.clone(),
             api_keys: tree.clone(),
+            webhooks: tree.clone(),
+            outbox: tree.clone(),
+            failures: tree.clone(),
             ended: tree.clone(),
             lockouts: tree.clone(),
             audit: tree.clone(),

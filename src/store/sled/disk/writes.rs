@@ -27,11 +27,17 @@ pub enum Tree {
     Roles = 8,
     /// API keys.
     ApiKeys = 9,
+    /// Webhooks.
+    Webhooks = 10,
+    /// Changes that webhooks are still to be told of.
+    Outbox = 11,
+    /// Notifications that webhooks never got.
+    Failures = 12,
 }
 
 impl Tree {
     /// All of them, in the order in which they are read.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Meta,
         Self::Sessions,
         Self::Lockouts,
@@ -41,6 +47,9 @@ impl Tree {
         Self::Devices,
         Self::Roles,
         Self::ApiKeys,
+        Self::Webhooks,
+        Self::Outbox,
+        Self::Failures,
     ];
 
     /// Its name on the disk.
@@ -55,6 +64,9 @@ impl Tree {
             Self::Devices => "devices",
             Self::Roles => "roles",
             Self::ApiKeys => "api_keys",
+            Self::Webhooks => "webhooks",
+            Self::Outbox => "outbox",
+            Self::Failures => "failures",
         }
     }
 

@@ -8,7 +8,6 @@ use super::beside::{Known, lost};
 use super::copy::Copy;
 use super::{ANEW, Fault, LISTED_MAX, Report, Standing, verify};
 use crate::model::{SessionId, Timestamp};
-use crate::store::sled::base;
 use crate::store::sled::codec::{self, CodecError, Names};
 use crate::store::sled::disk::{Head, SledDisk, Trees};
 use crate::store::sled::keys::{self, Meta};
@@ -125,7 +124,7 @@ fn whole(contents: &Contents, head: &Head, known: &Known, report: &mut Report) {
             }
             Misfit::Directory => lost(
                 report,
-                "trees users, devices, roles, api_keys",
+                "trees users, devices, roles, api_keys, webhooks",
                 misfit.to_string(),
             ),
         }
@@ -202,10 +201,7 @@ fn base_file(known: &Known, head: &Head, report: &mut Report) {
             .push(Fault::fixable("base.1, base.2", "", what));
         return;
     }
-    let same = base
-        .directory()
-        .is_ok_and(|directory| base::directory_digest(&directory) == head.stored.directory);
-    if !same {
+    if base.digest() != head.stored.directory {
         let what = "users, devices or roles differ from those of the database";
         report
             .faults
@@ -280,8 +276,17 @@ fn decode(tree: &str, key: &[u8], value: &[u8], names: &mut Names) -> Result<(),
             Meta::Fence(_) => codec::decode_fence(value, names).map(drop),
             Meta::Value(_) => codec::decode::<&[u8]>(value).map(drop),
             Meta::Signed(_) => codec::decode::<&[u8]>(value).and_then(|bytes| id(bytes).map(drop)),
+            Meta::Passed(_) => codec::decode::<u64>(value).map(drop),
         },
-        // Users, devices, roles, API keys: the checksum tells.
+        "outbox" => {
+            let number = keys::parse_event(key).ok_or(bad)?;
+            codec::decode_event(number, value, names).map(drop)
+        }
+        "failures" => {
+            let (hook, number) = keys::parse_failure(key).ok_or(bad)?;
+            codec::decode_failure(hook, number, value, names).map(drop)
+        }
+        // Users, devices, roles, API keys, webhooks: the checksum tells.
         _ => codec::is_whole(value),
     }
 }
@@ -303,6 +308,7 @@ fn show(tree: &str, key: &[u8]) -> String {
             Some(Meta::Fence(number)) => format!("fence {number}"),
             Some(Meta::Value(name)) => format!("value {name}"),
             Some(Meta::Signed(_)) => "the session of an API key".to_owned(),
+            Some(Meta::Passed(_)) => "how far a webhook was told".to_owned(),
             None => "a key that is none".to_owned(),
         },
         "devices" | "roles" => String::from_utf8_lossy(key).into_owned(),

@@ -20,6 +20,7 @@ use super::side::{Seen, Side};
 use crate::model::{
     ApiKeyId, AuditEntry, Directory, EndedSession, NameKey, SessionId, Timestamp, UserLock,
 };
+use crate::store::outbox::OutboxRecords;
 
 mod error;
 pub mod quarantine;
@@ -55,6 +56,8 @@ pub struct Loaded {
     pub meta: BTreeMap<String, Vec<u8>>,
     /// Which session the requests signed with each key go on in.
     pub signed: Vec<(ApiKeyId, SessionId)>,
+    /// What webhooks are still to be told.
+    pub outbox: OutboxRecords,
     /// What an operator should know.
     pub notices: Vec<Notice>,
     /// The installation's name for itself.
@@ -237,6 +240,7 @@ impl Opening {
             fences: contents.fences,
             meta: contents.meta,
             signed: contents.signed,
+            outbox: contents.outbox,
             notices: self.notices,
         })
     }
@@ -327,6 +331,9 @@ impl Opening {
             .for_each(|device| batch.put_device(device));
         directory.roles().for_each(|role| batch.put_role(role));
         directory.api_keys().for_each(|key| batch.put_api_key(key));
+        directory
+            .webhooks()
+            .for_each(|hook| batch.put_webhook(hook));
         batch.rewrite_base(&directory);
         disk.commit(&batch)?;
         disk.sync(&batch)?;
@@ -349,6 +356,7 @@ impl Opening {
             fences: Vec::new(),
             meta,
             signed: Vec::new(),
+            outbox: OutboxRecords::default(),
             notices: self.notices,
             installation: base.installation,
         })

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use crate::model::{
     ApiKeyId, AuditEntry, DeviceName, Directory, EndedSession, NameKey, RoleName, Session,
-    SessionId, UserId, UserLock,
+    SessionId, UserId, UserLock, WebhookId,
 };
+use crate::store::outbox::{Event, Failure, OutboxRecords};
 use crate::store::sled::base::DirectoryDigest;
 use crate::store::sled::codec::{self, CodecError, Names};
 use crate::store::sled::digest::{self, Digest};
@@ -79,6 +80,8 @@ pub struct Contents {
     pub meta: BTreeMap<String, Vec<u8>>,
     /// Which session the requests signed with each key go on in.
     pub signed: Vec<(ApiKeyId, SessionId)>,
+    /// What webhooks are still to be told.
+    pub outbox: OutboxRecords,
     /// The lowest format number of all records.
     pub oldest: u8,
     found: Found,
@@ -92,6 +95,8 @@ struct Found {
     by_user: Digest,
     ended: Digest,
     audit: Digest,
+    outbox: Digest,
+    failures: Digest,
     lockouts: Digest,
     meta: Digest,
     directory: u64,
@@ -146,6 +151,8 @@ impl Contents {
             ended,
             lockouts,
             audit,
+            outbox,
+            failures,
             meta,
             directory,
             ..
@@ -157,6 +164,8 @@ impl Contents {
             ("ended", ended, self.found.ended),
             ("lockouts", lockouts, self.found.lockouts),
             ("audit", audit, self.found.audit),
+            ("outbox", outbox, self.found.outbox),
+            ("failures", failures, self.found.failures),
             ("meta", meta, self.found.meta),
         ];
         let counted = pairs
@@ -209,7 +218,7 @@ pub enum Misfit {
         /// Entries that were written.
         written: u64,
     },
-    /// Users, devices, roles and API keys together.
+    /// Users, devices, roles, API keys and webhooks together.
     Directory,
 }
 
@@ -224,9 +233,9 @@ impl std::fmt::Display for Misfit {
                 f,
                 "tree {tree} holds {found} entries that do not fit the {written} written"
             ),
-            Self::Directory => {
-                f.write_str("users, devices, roles or API keys are not those that were written")
-            }
+            Self::Directory => f.write_str(
+                "users, devices, roles, API keys or webhooks are not those that were written",
+            ),
         }
     }
 }
@@ -283,6 +292,11 @@ pub fn records(source: &mut impl Source, head: Option<&Stored>) -> Result<Conten
     let lockouts = lockouts(source, &mut found.lockouts)?;
     let ended = ended(source, &mut names, &mut found.ended)?;
     let audit = audit(source, &mut names, &mut found.audit)?;
+    let outbox = OutboxRecords {
+        events: events(source, &mut names, &mut found.outbox)?,
+        failures: failures(source, &mut names, &mut found.failures)?,
+        passed: meta.passed,
+    };
     let held_user = meta.head.as_ref().is_some_and(|head| head.stored.held_user);
     let (directory, sum) = directory(source, held_user)?;
     found.directory = sum;
@@ -296,6 +310,7 @@ pub fn records(source: &mut impl Source, head: Option<&Stored>) -> Result<Conten
         fences: meta.fences,
         meta: meta.values,
         signed: meta.signed,
+        outbox,
         oldest: source.oldest,
         found,
     })
@@ -306,6 +321,7 @@ struct MetaTree {
     fences: Vec<Fence>,
     values: BTreeMap<String, Vec<u8>>,
     signed: Vec<(ApiKeyId, SessionId)>,
+    passed: Vec<(WebhookId, u64)>,
     digest: Digest,
 }
 
@@ -321,6 +337,7 @@ fn meta(
         fences: Vec::new(),
         values: BTreeMap::new(),
         signed: Vec::new(),
+        passed: Vec::new(),
         digest: Digest::default(),
     };
     source.each(Tree::Meta, &mut |key, value| {
@@ -339,6 +356,7 @@ fn meta(
                 let bad = |_| Unreadable::damaged("the session of an API key is no id");
                 found.signed.push((api_key, id.map_err(bad)?));
             }
+            Some(Meta::Passed(hook)) => found.passed.push((hook, codec::decode(value)?)),
             None => return Err(Unreadable::damaged("an unknown key in meta")),
         }
         let hash = meta_hash(key, value);
@@ -424,7 +442,41 @@ fn audit(
     Ok(all)
 }
 
-/// Users, devices, roles and API keys, and what their bytes come to.
+fn events(
+    source: &mut impl Source,
+    names: &mut Names,
+    found: &mut Digest,
+) -> Result<Vec<Arc<Event>>, Unreadable> {
+    let mut all = Vec::new();
+    source.each(Tree::Outbox, &mut |key, value| {
+        let number = keys::parse_event(key);
+        let number = number.ok_or_else(|| Unreadable::damaged("a key of the outbox is none"))?;
+        found.add(digest::hash(key));
+        all.push(Arc::new(codec::decode_event(number, value, names)?));
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+fn failures(
+    source: &mut impl Source,
+    names: &mut Names,
+    found: &mut Digest,
+) -> Result<Vec<Arc<Failure>>, Unreadable> {
+    let mut all = Vec::new();
+    source.each(Tree::Failures, &mut |key, value| {
+        let key_of = keys::parse_failure(key);
+        let (hook, number) =
+            key_of.ok_or_else(|| Unreadable::damaged("a key of the failures is none"))?;
+        found.add(digest::hash(key));
+        let failure = codec::decode_failure(hook, number, value, names)?;
+        all.push(Arc::new(failure));
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// Users, devices, roles, API keys and webhooks, and what their bytes come to.
 fn directory(source: &mut impl Source, held_user: bool) -> Result<(Directory, u64), Unreadable> {
     let bad = |what: &str| Unreadable::Damaged(format!("the key of a {what} is none"));
     let mut sum = DirectoryDigest::default();
@@ -457,7 +509,16 @@ fn directory(source: &mut impl Source, held_user: bool) -> Result<(Directory, u6
         sum.add(Tree::ApiKeys, key, value);
         Ok(())
     })?;
+    let mut webhooks = Vec::new();
+    source.each(Tree::Webhooks, &mut |key, value| {
+        let id = key.try_into().map_err(|_| bad("webhook"))?;
+        let id = WebhookId::from_bytes(id);
+        webhooks.push(Arc::new(codec::decode_webhook(id, value)?));
+        sum.add(Tree::Webhooks, key, value);
+        Ok(())
+    })?;
     let directory = Directory::from_records(users, devices, roles, api_keys, held_user);
+    let directory = directory.with_webhooks(webhooks);
     Ok((directory, sum.total()))
 }
 

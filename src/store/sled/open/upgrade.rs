@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::OpenError;
 use super::read::Contents;
+use crate::store::outbox::Step;
 use crate::store::sled::backup;
 use crate::store::sled::codec;
 use crate::store::sled::disk::{Batch, Disk, Head, Trees};
@@ -69,6 +70,7 @@ pub fn rewrite(disk: &mut impl Disk, head: Head, contents: &mut Contents) -> std
         fences,
         meta,
         signed,
+        outbox,
         ..
     } = contents;
     writing.group(|batch| {
@@ -87,6 +89,12 @@ pub fn rewrite(disk: &mut impl Disk, head: Head, contents: &mut Contents) -> std
             .for_each(|device| batch.put_device(device));
         directory.roles().for_each(|role| batch.put_role(role));
         directory.api_keys().for_each(|key| batch.put_api_key(key));
+        directory
+            .webhooks()
+            .for_each(|hook| batch.put_webhook(hook));
+        for (hook, number) in &outbox.passed {
+            batch.step(Step::Pass(*hook, *number));
+        }
         batch.rewrite_base(directory);
     })?;
     for some in sessions.chunks(GROUP_RECORDS_MAX) {
@@ -121,6 +129,12 @@ pub fn rewrite(disk: &mut impl Disk, head: Head, contents: &mut Contents) -> std
                 batch.audit_again(std::sync::Arc::clone(entry));
             }
         })?;
+    }
+    let events = outbox.events.iter().cloned().map(Step::Queue);
+    let failures = outbox.failures.iter().cloned().map(Step::Fail);
+    let steps: Vec<Step> = events.chain(failures).collect();
+    for some in steps.chunks(GROUP_RECORDS_MAX) {
+        writing.group(|batch| some.iter().for_each(|step| batch.step_again(step)))?;
     }
     Ok(writing.head)
 }
