@@ -643,7 +643,7 @@ impl Store for SledStore {
             read_only: pulse.read_only(),
             stalled: self.stalled(),
             dirty: u64::try_from(dirty).unwrap_or(u64::MAX),
-            lag: lag(dirty),
+            lag: lag(&self.shared.table),
             free_bytes: pulse.free_bytes(),
             full: pulse.full(),
             commit: pulse.commit(),

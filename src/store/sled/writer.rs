@@ -16,6 +16,7 @@ use super::decide::{self, Fenced, Finish, Verdict};
 use super::disk::{Batch, Change, Disk, Head};
 use super::op::{Cut, Op, Taken};
 use super::shared::Shared;
+use super::table::{ROUND_MAX, Table};
 use crate::model::{SessionId, Timestamp};
 use crate::store::{FAILURES_PER_HOOK_MAX, OUTBOX_EVENTS_MAX, StoreError, Swept};
 
@@ -25,6 +26,8 @@ pub const GROUP_OPS_MAX: usize = 512;
 const TOUCH_GROUP_MAX: usize = 64;
 /// Touched sessions written a second at most.
 const TOUCHES_PER_SECOND_MAX: u32 = 1_000;
+/// How often a group of them is written at this rate.
+const TOUCH_PACE: Duration = Duration::from_millis(64);
 /// A touch rests this long before it is written: more of the same session
 /// then cost nothing.
 const TOUCH_REST: Duration = Duration::from_secs(2);
@@ -127,8 +130,8 @@ impl<D: Disk> Writer<D> {
     /// the stop as clean. `deadline` bounds that last part.
     pub fn run(mut self, flush: Duration) {
         loop {
-            self.background();
-            match self.next(IDLE_WAIT) {
+            let wait = self.background();
+            match self.next(wait) {
                 Ok(op) => self.group(op),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -262,7 +265,7 @@ impl<D: Disk> Writer<D> {
 
     fn batch(&self) -> Batch {
         let mut batch = Batch::new(&self.head, self.now);
-        batch.set_lag(lag(self.shared.table.dirty_len()));
+        batch.set_lag(lag(&self.shared.table));
         batch
     }
 
@@ -333,10 +336,10 @@ impl<D: Disk> Writer<D> {
     }
 
     /// One small piece of background work, if any is due: endings to archive
-    /// first, then touches.
-    fn background(&mut self) {
+    /// first, then touches. Answers how long to wait for the next.
+    fn background(&mut self) -> Duration {
         if self.shared.pulse.read_only() {
-            return;
+            return IDLE_WAIT;
         }
         if !self.fenced.is_empty() {
             self.shared.pulse.busy();
@@ -345,11 +348,13 @@ impl<D: Disk> Writer<D> {
         }
         self.tidy_outbox();
         let ids = self.ripe_touches();
-        if !ids.is_empty() {
-            self.shared.pulse.busy();
-            self.write_touches(&ids);
-            self.shared.pulse.idle();
+        if ids.is_empty() {
+            return IDLE_WAIT;
         }
+        self.shared.pulse.busy();
+        self.write_touches(&ids);
+        self.shared.pulse.idle();
+        TOUCH_PACE
     }
 
     /// Removes from the outbox what every hook has passed, now and then, and the
@@ -383,16 +388,10 @@ impl<D: Disk> Writer<D> {
         if !urgent.is_empty() {
             return urgent;
         }
-        let rested = self
-            .shared
-            .table
-            .oldest_dirty()
-            .is_some_and(|age| age >= TOUCH_REST);
-        if rested {
-            self.shared.table.dirty(max)
-        } else {
-            Vec::new()
+        if max == 0 {
+            return Vec::new();
         }
+        self.shared.table.dirty(TOUCH_REST, max)
     }
 
     fn write_touches(&mut self, ids: &[SessionId]) {
@@ -502,7 +501,7 @@ impl<D: Disk> Writer<D> {
                 self.archive_fenced();
                 continue;
             }
-            let ids = self.shared.table.dirty(GROUP_OPS_MAX);
+            let ids = self.shared.table.dirty(Duration::ZERO, GROUP_OPS_MAX);
             if ids.is_empty() {
                 let mut batch = self.batch();
                 batch.set_clean(true);
@@ -515,8 +514,10 @@ impl<D: Disk> Writer<D> {
     }
 }
 
-/// How old the oldest access that is not on the disk may be.
-pub fn lag(dirty: usize) -> Duration {
-    let seconds = u64::try_from(dirty).unwrap_or(u64::MAX) / u64::from(TOUCHES_PER_SECOND_MAX);
+/// How old the oldest access that is not on the disk may be: whatever is dirty
+/// is written before it, and who comes later may share its round.
+pub fn lag(table: &Table) -> Duration {
+    let before = table.dirty_len() + table.count().min(ROUND_MAX);
+    let seconds = u64::try_from(before).unwrap_or(u64::MAX) / u64::from(TOUCHES_PER_SECOND_MAX);
     LAG_MIN.max(Duration::from_secs(seconds))
 }

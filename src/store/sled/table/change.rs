@@ -12,6 +12,9 @@ use crate::store::sled::record::Record;
 
 /// Slots given free in one step at most.
 const RECLAIM_SLOTS_MAX: usize = 64;
+/// Sessions in one round of writes at most. The more, the more of them are
+/// neighbours on the disk; the longer, too, may one have to wait.
+pub const ROUND_MAX: usize = 65_536;
 
 impl Table {
     /// Puts a session in. One that is there under the same id stays as it is.
@@ -175,22 +178,45 @@ impl Table {
     /// At most `max` sessions that run out of versions, to be written at once.
     /// Each is handed out once.
     pub fn urgent(&self, max: usize) -> Vec<SessionId> {
-        self.queued(max, || self.dirty.pop_urgent(), |state| state.is_urgent)
+        let mut ids = Vec::new();
+        let pop = || self.dirty.pop_urgent();
+        self.queued(&mut ids, max, pop, |state| state.is_urgent);
+        ids
     }
 
-    /// At most `max` sessions whose newest accesses are not on the disk, oldest
-    /// first. Each is handed out once until it is written.
-    pub fn dirty(&self, max: usize) -> Vec<SessionId> {
-        self.queued(max, || self.dirty.pop(), |state| state.is_dirty)
+    /// At most `max` sessions whose newest accesses are not on the disk and have
+    /// waited this long: in rounds of the oldest [`ROUND_MAX`], each in the
+    /// order of ids. Each is handed out once until it is written. Called by one
+    /// thread.
+    pub fn dirty(&self, rest: Duration, max: usize) -> Vec<SessionId> {
+        let mut ids = Vec::new();
+        loop {
+            self.queued(&mut ids, max, || self.dirty.pop(), |state| state.is_dirty);
+            if ids.len() >= max || !self.begin_round(rest) {
+                return ids;
+            }
+        }
     }
 
+    /// Answers whether there is anything to do in it.
+    fn begin_round(&self, rest: Duration) -> bool {
+        let slots = self.dirty.gather(rest, ROUND_MAX).into_iter();
+        let mut round: Vec<(SessionId, Slot)> = slots
+            .map(|slot| (self.at(slot, |entry| entry.id), slot))
+            .collect();
+        round.sort_unstable();
+        self.dirty.begin_round(round.iter().map(|(_, slot)| *slot));
+        !round.is_empty()
+    }
+
+    /// Hands out of a queue until there are `max`.
     fn queued(
         &self,
+        ids: &mut Vec<SessionId>,
         max: usize,
         pop: impl Fn() -> Option<Slot>,
         waits: impl Fn(&State) -> bool,
-    ) -> Vec<SessionId> {
-        let mut ids = Vec::new();
+    ) {
         while ids.len() < max {
             let Some(slot) = pop() else { break };
             let id = self.at(slot, |entry| {
@@ -199,16 +225,10 @@ impl Table {
             });
             ids.extend(id.filter(|id| !ids.contains(id)));
         }
-        ids
     }
 
     /// How many sessions have accesses that are not on the disk.
     pub fn dirty_len(&self) -> usize {
         self.dirty.len()
-    }
-
-    /// How long the oldest access not on the disk has been waiting.
-    pub fn oldest_dirty(&self) -> Option<Duration> {
-        self.dirty.oldest()
     }
 }

@@ -20,6 +20,7 @@ use crate::model::{
 use crate::model::{Identity, Subject};
 use crate::ndata::{Direction, Query, SessionMember};
 use crate::store::{Checked, Rules, Scope};
+pub use change::ROUND_MAX;
 use counted_set::CountedSet;
 use dirty::Dirty;
 use entry::{Copied, Entry, Standing};

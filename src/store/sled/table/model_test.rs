@@ -384,7 +384,7 @@ impl Both {
         let queued = match tape.below(3) {
             0 => Vec::new(),
             1 => self.table.urgent(1),
-            _ => self.table.dirty(1),
+            _ => self.table.dirty(Duration::ZERO, 1),
         };
         let id = queued
             .first()
@@ -644,7 +644,7 @@ impl Both {
     /// What is ahead of the disk is handed out to be written, and only that
     /// stays to be written.
     fn flush(&mut self) {
-        let mut handed = self.table.dirty(usize::MAX);
+        let mut handed = self.table.dirty(Duration::ZERO, usize::MAX);
         let ahead = self.model.sessions.iter().filter(|known| {
             let Kept {
                 record,
@@ -662,7 +662,7 @@ impl Both {
             self.table.written(id, &record);
         }
         assert_eq!(self.table.dirty_len(), 0);
-        assert!(self.table.dirty(1).is_empty());
+        assert!(self.table.dirty(Duration::ZERO, 1).is_empty());
         self.table.verify().expect("the table keeps its promises");
     }
 }

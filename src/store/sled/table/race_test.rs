@@ -81,7 +81,12 @@ impl Race {
                 );
                 self.removed.store(oldest + 1, Ordering::Release);
             }
-            for id in self.table.urgent(8).into_iter().chain(self.table.dirty(8)) {
+            for id in self
+                .table
+                .urgent(8)
+                .into_iter()
+                .chain(self.table.dirty(Duration::ZERO, 8))
+            {
                 let Some(record) = self.table.to_write(id) else {
                     continue;
                 };
