@@ -6,11 +6,10 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-use support::client::Connection;
-use support::cpu::{self, Threads, Used};
+use support::asking::{Asking, Cost, cost_of};
+use support::cpu;
 use support::place::{Place, Server};
-use support::report::{Table, median, megabytes, micros_each};
+use support::report::{Table, megabytes, micros_each, verdict};
 use support::say;
 use support::shop::{self, Login};
 use support::walk::Walk;
@@ -51,8 +50,6 @@ const SCANNED: Limits = Limits {
 const MEMORY_BYTES_MAX: u64 = 100_000_000;
 /// Requests of each query with a quiet table.
 const QUIET_REQUESTS: u32 = 300;
-/// Requests of each query before those that count.
-const WARM_REQUESTS: u32 = 10;
 /// How long the requests of one query may take.
 const QUERY_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How often all sessions are used again for one query.
@@ -84,91 +81,9 @@ fn main() {
     print_memory(&server, after_logins);
 }
 
-/// What one query cost.
-#[derive(Clone, Debug)]
-struct Cost {
-    requests: u32,
-    used: Used,
-    /// The dearest single request: CPU of the threads that answer.
-    worst: Duration,
-    /// How long the caller waited, in the middle.
-    waited_micros: f64,
-    bytes: usize,
-    total: u64,
-}
-
-/// One query, asked again and again on one connection.
-struct Asking<'a> {
-    server: &'a Server,
-    connection: Connection,
-    token: &'a str,
-    path: String,
-    waits: Vec<f64>,
-    cost: Cost,
-}
-
-impl<'a> Asking<'a> {
-    fn new(server: &'a Server, login: &'a Login, query: &str) -> Self {
-        let mut connection = Connection::open(&server.address);
-        let path = format!("/sessions?{query}");
-        let answer: Value =
-            serde_json::from_slice(connection.get(&path, &login.token)).expect("JSON");
-        let cost = Cost {
-            requests: 0,
-            used: Used::default(),
-            worst: Duration::ZERO,
-            waited_micros: 0.0,
-            bytes: connection.body().len(),
-            total: answer["totalCount"].as_u64().expect("in every list"),
-        };
-        Self {
-            server,
-            connection,
-            token: &login.token,
-            path,
-            waits: Vec::new(),
-            cost,
-        }
-    }
-
-    fn warm(&mut self) {
-        for _ in 0..WARM_REQUESTS {
-            self.connection.get(&self.path, self.token);
-        }
-    }
-
-    /// Asks until `max` requests were answered or `until` is reached, at least
-    /// once.
-    fn ask(&mut self, max: u32, until: Instant) {
-        let mut before = Threads::of(self.server.pid());
-        for n in 0..max {
-            if n > 0 && Instant::now() >= until {
-                return;
-            }
-            let started = Instant::now();
-            self.connection.get(&self.path, self.token);
-            self.waits.push(started.elapsed().as_secs_f64() * 1e6);
-            let after = Threads::of(self.server.pid());
-            let used = after.since(&before);
-            before = after;
-            self.cost.requests += 1;
-            self.cost.used.add(used);
-            self.cost.worst = self.cost.worst.max(used.serving);
-        }
-    }
-
-    fn cost(mut self) -> Cost {
-        self.cost.waited_micros = median(&self.waits);
-        self.cost
-    }
-}
-
 fn all_quiet(server: &Server, logins: &[Login]) -> Vec<Cost> {
     let quiet = |(query, _): &(&str, Limits)| {
-        let mut asking = Asking::new(server, &logins[0], query);
-        asking.warm();
-        asking.ask(QUIET_REQUESTS, Instant::now() + QUERY_WAIT_MAX);
-        asking.cost()
+        cost_of(server, &logins[0], query, QUIET_REQUESTS, QUERY_WAIT_MAX)
     };
     say("asking the quiet table");
     QUERIES.iter().map(quiet).collect()
@@ -207,7 +122,7 @@ fn print(quiet: &[Cost], busy: &[Cost], walk: Duration) {
     ];
     let mut table = Table::new(&columns);
     for (((query, limits), quiet), busy) in QUERIES.iter().zip(quiet).zip(busy) {
-        let kept = millis_each(quiet) < limits.quiet && millis_each(busy) < limits.busy;
+        let kept = quiet.millis_each() < limits.quiet && busy.millis_each() < limits.busy;
         let mut cells = vec![
             format!("`{}`", query.replace('|', "\\|")),
             busy.total.to_string(),
@@ -216,7 +131,7 @@ fn print(quiet: &[Cost], busy: &[Cost], walk: Duration) {
         cells.extend(cells_of(quiet));
         cells.extend(cells_of(busy));
         cells.push(format!("{} / {} ms", limits.quiet, limits.busy));
-        cells.push(if kept { "yes" } else { "**no**" }.to_owned());
+        cells.push(verdict(kept));
         table.row(&cells);
     }
     table.print(&format!(
@@ -232,13 +147,9 @@ fn print(quiet: &[Cost], busy: &[Cost], walk: Duration) {
     );
 }
 
-fn millis_each(cost: &Cost) -> f64 {
-    micros_each(cost.used.serving, cost.requests) / 1e3
-}
-
 fn cells_of(cost: &Cost) -> [String; 4] {
     [
-        format!("{:.3}", millis_each(cost)),
+        format!("{:.3}", cost.millis_each()),
         format!("{:.3}", micros_each(cost.used.all, cost.requests) / 1e3),
         format!("{:.2}", cost.worst.as_secs_f64() * 1e3),
         format!("{:.2}", cost.waited_micros / 1e3),
@@ -249,13 +160,9 @@ fn print_memory(server: &Server, after_logins: u64) {
     let now = cpu::resident(server.pid());
     let mut table = Table::new(&["memory (VmRSS)", "bytes", "may be", "kept"]);
     for (when, bytes) in [("after the logins", after_logins), ("after all this", now)] {
-        let kept = if bytes < MEMORY_BYTES_MAX {
-            "yes"
-        } else {
-            "**no**"
-        };
+        let kept = verdict(bytes < MEMORY_BYTES_MAX);
         let limit = megabytes(MEMORY_BYTES_MAX);
-        table.row(&[when.to_owned(), megabytes(bytes), limit, kept.to_owned()]);
+        table.row(&[when.to_owned(), megabytes(bytes), limit, kept]);
     }
     table.print(&format!(
         "Memory of the server with {SESSIONS} live sessions"

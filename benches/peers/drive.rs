@@ -9,6 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
+use super::support::client::end_of;
+
 /// Connections at once.
 pub const CONNECTIONS: usize = 64;
 /// Longest answer that is read.
@@ -132,14 +134,4 @@ async fn one(
         );
         done.push((at, started.elapsed(), keep(text)));
     }
-}
-
-/// Where an answer ends, once its head is whole.
-fn end_of(answer: &[u8]) -> Option<usize> {
-    let head = answer.windows(4).position(|part| part == b"\r\n\r\n")?;
-    let text = std::str::from_utf8(&answer[..head]).ok()?;
-    let mut fields = text.split("\r\n").filter_map(|line| line.split_once(": "));
-    let length = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    let length = length.map_or(Some(0), |(_, length)| length.parse().ok());
-    Some(head + 4 + length.expect("a length is a number"))
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use self::drive::{Driven, drive};
 use self::sides::{CLIENT_CORE, Held, Redis, SERVER_CORE, Side, Task};
 use self::support::cpu::Threads;
-use self::support::place::{Place, Server, pinned};
+use self::support::place::{Place, Server, keep_to_core, pinned};
 use self::support::report::{Table, machine, median, megabytes, micros_each, per_second, rate};
 use self::support::{is_bench, say, shop};
 
@@ -368,13 +368,6 @@ fn getex(redis: &Redis) -> Round {
 
 fn signal(pid: u32, signal: &str) {
     run(Command::new("kill").args([signal, &pid.to_string()]));
-}
-
-/// Keeps this thread and what it starts to one core.
-fn keep_to_core(core: usize) {
-    let mut cores = rustix::thread::CpuSet::new();
-    cores.set(core);
-    rustix::thread::sched_setaffinity(None, &cores).expect("a process may choose its core");
 }
 
 /// All measurements.

@@ -123,3 +123,13 @@ pub fn get(address: &str, path: &str, token: &str) -> Vec<u8> {
         format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\r\n");
     request.into_bytes()
 }
+
+/// Where an answer ends, once its head is whole.
+pub fn end_of(answer: &[u8]) -> Option<usize> {
+    let head = answer.windows(4).position(|part| part == b"\r\n\r\n")?;
+    let text = std::str::from_utf8(&answer[..head]).ok()?;
+    let mut fields = text.split("\r\n").filter_map(|line| line.split_once(": "));
+    let length = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let length = length.map_or(Some(0), |(_, length)| length.parse().ok());
+    Some(head + 4 + length.expect("a length is a number"))
+}

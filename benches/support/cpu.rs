@@ -84,6 +84,15 @@ fn thread(pid: u32, id: u32) -> (String, Duration) {
     (name, Duration::from_nanos(on_cpu.unwrap_or(0)))
 }
 
+/// How many threads of a process have a name that begins like this.
+pub fn threads_named(pid: u32, prefix: &str) -> usize {
+    let threads = Threads::of(pid).0;
+    threads
+        .values()
+        .filter(|(name, _)| name.starts_with(prefix))
+        .count()
+}
+
 /// Bytes of memory a process holds at this instant.
 pub fn resident(pid: u32) -> u64 {
     status(pid, "VmRSS:")
@@ -92,6 +101,14 @@ pub fn resident(pid: u32) -> u64 {
 /// Bytes of memory a process held at most.
 pub fn resident_max(pid: u32) -> u64 {
     status(pid, "VmHWM:")
+}
+
+/// How many wanted a core at once, of late: what else ran beside a bench.
+pub fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let mut cells = text.split(' ');
+    let mut cell = || cells.next().unwrap_or("?");
+    format!("{} in the last minute, {} in the last five", cell(), cell())
 }
 
 fn status(pid: u32, name: &str) -> u64 {

@@ -8,8 +8,11 @@
     reason = "every bench uses another part of it"
 )]
 
+pub mod asking;
 pub mod client;
 pub mod cpu;
+pub mod fill;
+pub mod paced;
 pub mod place;
 pub mod report;
 pub mod shop;

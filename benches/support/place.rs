@@ -72,6 +72,30 @@ impl Place {
         Server::start(command, &self.path().join("serve.log"))
     }
 
+    /// Makes a backup beside the running server, and throws it away.
+    pub fn back_up(&self) {
+        let file = self.path().join("shop.backup");
+        let made = self.command(None, &["backup"]).arg(&file).output();
+        let made = made.expect("the binary runs");
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        std::fs::remove_file(&file).expect("the backup was made");
+    }
+
+    /// Bytes of the database's own files.
+    pub fn database_bytes(&self) -> u64 {
+        let database = self.data_dir().join("db");
+        let files = self.files().into_iter();
+        let files = files.filter(|file| file.starts_with(&database));
+        files
+            .filter_map(|file| file.metadata().ok())
+            .map(|about| about.len())
+            .sum()
+    }
+
     /// Bytes of all files of the data directory.
     pub fn bytes_on_disk(&self) -> u64 {
         self.files()
@@ -81,7 +105,8 @@ impl Place {
             .sum()
     }
 
-    /// Every file of the data directory.
+    /// Every file of the data directory; what a killed server leaves of its
+    /// socket is none.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
         let mut folders = vec![self.data_dir()];
@@ -90,7 +115,7 @@ impl Place {
                 let path = entry.path();
                 if path.is_dir() {
                     folders.push(path);
-                } else {
+                } else if path.is_file() {
                     files.push(path);
                 }
             }
@@ -107,6 +132,13 @@ pub fn pinned(core: Option<usize>, program: &Path) -> Command {
     let mut command = Command::new("taskset");
     command.arg("-c").arg(core.to_string()).arg(program);
     command
+}
+
+/// Keeps this thread and what it starts to one core.
+pub fn keep_to_core(core: usize) {
+    let mut cores = rustix::thread::CpuSet::new();
+    cores.set(core);
+    rustix::thread::sched_setaffinity(None, &cores).expect("a process may choose its core");
 }
 
 /// A server that was started here. Killed when dropped.
@@ -158,6 +190,13 @@ impl Server {
             .args([signal, &self.pid().to_string()])
             .status();
         assert!(sent.is_ok_and(|status| status.success()), "kill {signal}");
+    }
+
+    /// Ends the server as a power cut does, but for what the system has in its
+    /// memory.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it has ended");
     }
 
     /// Ends the server as a service manager does; answers how long it took.

@@ -50,6 +50,11 @@ pub fn machine() -> String {
     )
 }
 
+/// Whether a limit was kept, as a cell.
+pub fn verdict(kept: bool) -> String {
+    if kept { "yes" } else { "**no**" }.to_owned()
+}
+
 /// How many cores this process may use.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tillgate::auth::password::{self, HashParams};
+use tillgate::auth::secret::Secret;
 
 use super::client::Connection;
 use super::say;
@@ -14,7 +16,10 @@ pub const USERS: usize = 1_000;
 /// holds any number of sessions.
 pub const DEVICES: usize = 10;
 /// Everybody's password.
-const PASSWORD: &str = "pass";
+pub const PASSWORD: &str = "pass";
+/// Somebody whose password has a hash of the shipped cost; everybody else's is
+/// cheap.
+const DEAR: &str = "dear";
 /// Connections that log in at once.
 const LOGIN_CONNECTIONS: usize = 64;
 /// How often a login that met a busy server is tried again.
@@ -70,8 +75,31 @@ pub fn store_file() -> String {
         json!({"userName": user(n), "name": "Somebody", "isActive": true, "isVirtual": false,
             "featureName": null, "password": PASSWORD, "devices": places})
     });
+    let dear = json!({"userName": DEAR, "name": "Somebody", "isActive": true, "isVirtual": false,
+        "featureName": null, "passwordHash": dear_hash(), "devices": places});
+    let users = users.chain([dear]);
     json!({"roles": [role], "devices": devices.collect::<Value>(), "users": users.collect::<Value>()})
         .to_string()
+}
+
+/// A hash of the password at the cost that is shipped.
+pub fn dear_hash() -> String {
+    let password = Secret::new(PASSWORD.to_owned());
+    let hash = password::hash(&password, HashParams::default());
+    hash.expect("memory for a hash").to_string()
+}
+
+/// Logs in the user whose password is dear; fails the bench if that does not
+/// work.
+pub fn log_in_dear(connection: &mut Connection) {
+    let body = json!({"UserName": DEAR, "Password": PASSWORD, "DeviceName": device(0)});
+    let status = connection.post("/api/auth", &body.to_string());
+    assert_eq!(
+        status,
+        200,
+        "{}",
+        String::from_utf8_lossy(connection.body())
+    );
 }
 
 /// Logs in `n` sessions over HTTP, in a random order.
