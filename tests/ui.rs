@@ -186,11 +186,13 @@ fn names_are_shown_as_text_whatever_is_in_them() {
 }
 
 #[test]
-fn people_devices_roles_and_keys_are_managed_on_the_page() {
+fn people_devices_roles_keys_and_webhooks_are_managed_on_the_page() {
     let Some(chromium) = chromium() else { return };
     let place = Place::with_shop();
     let folder = place.path().join("backups");
-    let place = place.option("BACKUP__DIRECTORY", folder.to_str().expect("UTF-8"));
+    let place = place
+        .option("BACKUP__DIRECTORY", folder.to_str().expect("UTF-8"))
+        .option("WEBHOOKS__GIVE_UP_AFTER", "1s");
     run(chromium, "manage.mjs", &place.serve(), &[]);
 }
 

@@ -2,6 +2,7 @@
 // locked account, a password of one's own.
 
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
 import { browse, call, close, logIn, open, signIn, view } from './browser.mjs';
 import { look } from './look.mjs';
 
@@ -91,6 +92,64 @@ await browse(async (browser) => {
   await dialog.getByRole('button', { name: 'I have it' }).click();
   await dialog.waitFor({ state: 'detached' });
   assert.ok(!(await page.content()).includes(secret), 'nobody can see it again');
+
+  // Another server is told of changes; what it does not take is not lost.
+  let answer = 204;
+  const taken = [];
+  const receiver = createServer((request, response) => {
+    let text = '';
+    request.on('data', (part) => (text += part));
+    request.on('end', () => {
+      if (answer === 204) taken.push({ change: JSON.parse(text).p, signed: request.headers['x-portos-webhook-signature'] });
+      response.writeHead(answer).end();
+    });
+  });
+  await new Promise((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${receiver.address().port}/`;
+  await view(page, 'hooks');
+  await page.getByRole('button', { name: 'Add a webhook' }).click();
+  await fill({ Address: 'ftp://x/' });
+  await add();
+  await dialog.locator('.error', { hasText: /./ }).first().waitFor();
+  await fill({ Address: url, Secret: 'both know' });
+  await dialog.getByLabel('device', { exact: true }).check();
+  await look(page, 'light-hook');
+  await add();
+  await done(`${url} was added.`);
+  const ofHook = async (entry) => {
+    await page.getByRole('row', { name: url }).locator('.menu summary').click();
+    await page.getByRole('row', { name: url }).getByRole('button', { name: entry }).click();
+  };
+  await ofHook('Send a test');
+  await page.getByRole('status').getByText(/Taken: status 204/).waitFor();
+  assert.match(taken.pop().signed, /^[0-9a-f]{64}$/);
+  answer = 500;
+  assert.equal((await call('POST', '/devices', { token, body: { name: 'T8', envName: 'PDA' } })).status, 201);
+  // The server of this test gives up after a second.
+  const failed = dialog.locator('.failures li');
+  for (let tries = 0; tries < 30 && (await failed.count()) === 0; tries += 1) {
+    await page.keyboard.press('Escape');
+    await ofHook('Not delivered');
+    await failed.first().waitFor({ timeout: 1000 }).catch(() => {});
+  }
+  await look(page, 'light-failures');
+  const again = dialog.getByRole('button', { name: 'Send again: T8' });
+  await again.click();
+  await dialog.getByText(/Not taken/).waitFor();
+  answer = 204;
+  await again.click();
+  await dialog.getByText('Nothing: everything was taken').waitFor();
+  assert.deepEqual([taken.at(-1).change.action, taken.at(-1).change.resource.id], ['created', 'T8']);
+  await dialog.getByRole('button', { name: 'Close' }).click();
+  await page.getByRole('button', { name: `Edit: ${url}` }).click();
+  await dialog.getByLabel('Active').uncheck();
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await done(`${url} was saved.`);
+  await ofHook('Delete');
+  await dialog.getByText(/told of nothing more/).waitFor();
+  await dialog.getByRole('button', { name: 'Delete' }).click();
+  await done(`${url} was deleted.`);
+  receiver.close();
 
   await view(page, 'users');
   await menu('Delete');

@@ -5,12 +5,15 @@ import assert from 'node:assert/strict';
 import { browse, call, close, logIn, open, signIn, view } from './browser.mjs';
 import { look, looks } from './look.mjs';
 
-const views = ['now', 'past', 'users', 'devices', 'roles', 'keys', 'audit', 'server'];
+const views = ['now', 'past', 'users', 'devices', 'roles', 'keys', 'hooks', 'audit', 'server'];
 
 for (const [user, device] of [['1', 'P01'], ['2', 'P01'], ['1', 'PDA1'], ['999', 'LINK']]) await signIn(user, device);
 await call('POST', '/api/auth', { body: { userName: '1', password: 'wrong', deviceName: 'P01' } });
 const { token } = await signIn('999', 'BackOffice');
 await call('POST', '/apikeys', { token, body: { name: 'Web shop', userName: '999', deviceName: 'LINK', permissions: ['sessionCreate'] } });
+
+const hook = { url: 'http://192.168.1.20:8080/portos', secret: 'both know', resources: ['session', 'user'], isActive: false };
+assert.equal((await call('POST', '/webhooks', { token, body: hook })).status, 201);
 
 await browse(async (browser) => {
   for (const [name, options] of Object.entries(looks)) {

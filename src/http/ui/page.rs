@@ -31,6 +31,7 @@ pub(in crate::http) static PAGE: Page = Page {
         "views/devices.js" SCRIPT,
         "views/roles.js" SCRIPT,
         "views/keys.js" SCRIPT,
+        "views/hooks.js" SCRIPT,
         "views/audit.js" SCRIPT,
         "views/server.js" SCRIPT,
         "views/welcome.js" SCRIPT,

@@ -42,6 +42,7 @@ const ICONS = {
   devices: 'M6 3h12v18H6z M10 18h4',
   roles: 'M12 3l7 3v5c0 5-3 8.3-7 10-4-1.7-7-5-7-10V6z M9 12l2 2 4-4',
   keys: 'M11 14a5 5 0 1 1 3-3l6.500 6.500V21H17v-2.500h-2.500V16z M8.5 8.5h.01',
+  hooks: 'M5 5h8v6H5z M13 8h3a3 3 0 0 1 3 3v3 M16 12l3 3 3-3 M5 17h8',
   audit: 'M6 3h9l4 4v14H6z M9 12h7 M9 16h7 M9 8h3',
   server: 'M4 5h16v6H4z M4 13h16v6H4z M7.5 8h.01 M7.5 16h.01',
 };

@@ -13,6 +13,7 @@ const VIEWS = [
   { key: 'devices', icon: 'devices' },
   { key: 'roles', icon: 'roles' },
   { key: 'keys', icon: 'keys' },
+  { key: 'hooks', icon: 'hooks', right: 'admin' },
   { key: 'audit', icon: 'audit', right: 'auditRead' },
   { key: 'server', icon: 'server' },
 ];
