@@ -6,7 +6,7 @@ mod support;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
-use support::Server;
+use support::{bash, demo};
 
 const PAGE: &str = include_str!("../docs/connect.md");
 /// The addresses that the page uses.
@@ -17,17 +17,6 @@ const SERVICE: &str = "127.0.0.1:8080";
 fn blocks() -> Vec<&'static str> {
     let blocks = PAGE.split("```bash\n").skip(1);
     blocks.filter_map(|rest| rest.split("```").next()).collect()
-}
-
-/// A demo server, and the folder its own folder lies in.
-fn demo() -> (Server, tempfile::TempDir) {
-    let scratch = tempfile::tempdir().expect("a temporary folder");
-    let mut command = support::binary();
-    command
-        .current_dir(scratch.path())
-        .env("TMPDIR", scratch.path())
-        .args(["serve", "--demo", "--listen", "127.0.0.1:0"]);
-    (Server::start(command), scratch)
 }
 
 /// A service that was started by a command of the page. Killed when dropped.
@@ -64,17 +53,6 @@ impl Drop for Service {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn bash(script: &str) -> String {
-    let output = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", script])
-        .output();
-    let output = output.expect("bash runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{script}\n{said}\n{errors}");
-    said
 }
 
 /// The status codes of answers, in order.

@@ -2,9 +2,7 @@
 
 mod support;
 
-use std::process::Command;
-
-use support::Server;
+use support::{bash, demo};
 
 /// The address that documents use.
 const DOCUMENTED: &str = "127.0.0.1:4000";
@@ -24,28 +22,6 @@ fn blocks(text: &str, word: &str) -> Vec<String> {
         .filter(|block| block.contains(word))
         .map(str::to_owned)
         .collect()
-}
-
-/// A demo server, and the folder its own folder lies in.
-fn demo() -> (Server, tempfile::TempDir) {
-    let scratch = tempfile::tempdir().expect("a temporary folder");
-    let mut command = support::binary();
-    command
-        .current_dir(scratch.path())
-        .env("TMPDIR", scratch.path())
-        .args(["serve", "--demo", "--listen", "127.0.0.1:0"]);
-    (Server::start(command), scratch)
-}
-
-fn bash(script: &str) -> String {
-    let output = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", script])
-        .output();
-    let output = output.expect("bash runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{script}\n{said}\n{errors}");
-    said
 }
 
 #[test]

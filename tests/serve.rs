@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{PATIENCE, Place, bad, err, eventually, good, out};
+use support::{PATIENCE, Place, bad, bash, err, eventually, good, out};
 
 // The exit codes that `tillgate --help` documents.
 const IO: i32 = 74;
@@ -158,20 +158,6 @@ impl Drop for Watched {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn bash(script: &str) -> String {
-    let output = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", script])
-        .output();
-    let output = output.expect("bash runs");
-    assert!(
-        output.status.success(),
-        "{script}\n{}{}",
-        out(&output),
-        err(&output)
-    );
-    out(&output)
 }
 
 #[test]

@@ -75,13 +75,21 @@ fn curl(server: &Server, place: &Place, path: &str, args: &[&str]) -> Got {
 }
 
 const JSON: [&str; 2] = ["-H", "Content-Type: application/json"];
+/// The owner, in the back office.
+const LOGIN: &str = r#"{"userName":"999","password":"pass","deviceName":"BackOffice"}"#;
+
+/// The token of a login of the owner.
+fn token(server: &Server, place: &Place) -> String {
+    let args = [&JSON[..], &["-d", LOGIN]].concat();
+    let session = curl(server, place, "/api/auth", &args).json();
+    session["tokenId"].as_str().expect("a token").to_owned()
+}
 
 #[test]
 fn people_log_in_list_and_end_with_either_http_and_either_tls() {
     let place = secure::place();
     let server = place.serve();
     assert_eq!(server.scheme, "https");
-    let login = r#"{"userName":"999","password":"pass","deviceName":"BackOffice"}"#;
     for (how, version) in [
         (&["--http1.1"][..], "1.1"),
         (&["--http2"], "2"),
@@ -98,7 +106,7 @@ fn people_log_in_list_and_end_with_either_http_and_either_tls() {
             );
             got
         };
-        let session = call("/api/auth", &[&JSON[..], &["-d", login]].concat());
+        let session = call("/api/auth", &[&JSON[..], &["-d", LOGIN]].concat());
         assert_eq!(session.status, 200, "{session:?}");
         let session = session.json();
         let token = session["tokenId"].as_str().expect("a token");
@@ -391,18 +399,7 @@ fn of_http_2_exactly_one_host_a_head_within_bounds_and_a_body_are_asked_as_ever(
 fn a_signed_request_over_http_2_is_answered_and_its_authority_is_the_host() {
     let place = secure::place();
     let server = place.serve();
-    let login = r#"{"userName":"999","password":"pass","deviceName":"BackOffice"}"#;
-    let session = curl(
-        &server,
-        &place,
-        "/api/auth",
-        &[&JSON[..], &["-d", login]].concat(),
-    )
-    .json();
-    let bearer = format!(
-        "Authorization: Bearer {}",
-        session["tokenId"].as_str().expect("a token")
-    );
+    let bearer = format!("Authorization: Bearer {}", token(&server, &place));
     let key = r#"{"name":"key","userName":"1","deviceName":"P01","isActive":true}"#;
     let args = [&JSON[..], &["-H", &bearer, "-d", key]].concat();
     let created = curl(&server, &place, "/apikeys", &args);
@@ -508,17 +505,7 @@ fn the_cookie_of_the_page_is_one_that_only_tls_can_set() {
 fn the_hub_is_reached_over_tls_and_not_over_http_2() {
     let place = secure::place();
     let server = place.serve();
-    let login = r#"{"userName":"999","password":"pass","deviceName":"BackOffice"}"#;
-    let session = curl(
-        &server,
-        &place,
-        "/api/auth",
-        &[&JSON[..], &["-d", login]].concat(),
-    );
-    let token = session.json()["tokenId"]
-        .as_str()
-        .expect("a token")
-        .to_owned();
+    let token = token(&server, &place);
     let mut stream = connect(&server, &client(&[&trust(&place)], "http/1.1")).expect("connected");
     let upgrade = format!(
         "GET /signalr/v1/mainHub?access_token={token} HTTP/1.1\r\nHost: localhost\r\n\

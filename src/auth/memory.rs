@@ -73,14 +73,7 @@ impl Bearer {
     /// # Errors
     /// [`TokenError`].
     pub fn authenticate(&self, token: &str, now: Timestamp) -> Result<KnownToken, TokenError> {
-        if token.len() > TOKEN_BYTES_MAX {
-            return Err(TokenError::Invalid);
-        }
-        let name = Name::of(token, &self.hasher);
-        let (claims, note) = match self.seen.find(&name) {
-            Some(known) => known,
-            None => (self.read(name, token)?, NO_NOTE),
-        };
+        let (name, claims, note) = self.look_up(token)?;
         claims.check(now)?;
         Ok(KnownToken {
             claims,
@@ -106,14 +99,7 @@ impl Bearer {
     /// # Errors
     /// [`TokenError`], but not for its end.
     pub fn read_even_expired(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
-        if token.len() > TOKEN_BYTES_MAX {
-            return Err(TokenError::Invalid);
-        }
-        let name = Name::of(token, &self.hasher);
-        let claims = match self.seen.find(&name) {
-            Some((claims, _)) => claims,
-            None => self.read(name, token)?,
-        };
+        let (_, claims, _) = self.look_up(token)?;
         claims.check_begun(now)?;
         Ok(claims)
     }
@@ -122,6 +108,18 @@ impl Bearer {
     /// its session was found last. It proves nothing; `u32::MAX` is no note.
     pub fn note(&self, known: &KnownToken, note: u32) {
         self.seen.note(&known.name, note);
+    }
+
+    /// What a token says and what is noted beside it, from memory where it is there.
+    fn look_up(&self, token: &str) -> Result<(Name, Claims, u32), TokenError> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(TokenError::Invalid);
+        }
+        let name = Name::of(token, &self.hasher);
+        match self.seen.find(&name) {
+            Some((claims, note)) => Ok((name, claims, note)),
+            None => Ok((name, self.read(name, token)?, NO_NOTE)),
+        }
     }
 
     /// Expired tokens are remembered too: a client that does not give up must

@@ -11,7 +11,7 @@ use super::listed::{self, Listed};
 use super::problem::ApiError;
 use super::reply::Reply;
 use super::request::Request;
-use super::resource::{ApiKeyBody, other_than_the_path};
+use super::resource::{ApiKeyBody, same_id};
 use super::wire;
 use crate::auth::api_key::parse_secret;
 use crate::model::{
@@ -102,11 +102,7 @@ pub(super) async fn put<S: Store>(
     let caller = request.caller(app, Reach::Everything).await?;
     let id = ApiKeyId::parse(id).map_err(|_| ApiError::NotFound)?;
     let described = request.object(described).await?;
-    let other = |given: &String| ApiKeyId::parse(given) != Ok(id);
-    if described.id.as_ref().is_some_and(other) {
-        let message = "differs from the id in the path";
-        return Err(other_than_the_path("id", message));
-    }
+    same_id(&id, described.id.as_deref(), ApiKeyId::parse)?;
     let precondition = listed::precondition(request, described.version)?;
     let Described { input, given, .. } = described;
     let key = app

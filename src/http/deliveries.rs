@@ -12,7 +12,7 @@ use super::request::Request;
 use super::wire;
 use crate::model::{KnownRight, WebhookId};
 use crate::ndata::{Kind, Limits, Member, Row, Value};
-use crate::service::{App, Reach, Sent};
+use crate::service::{App, Caller, Reach, Sent};
 use crate::store::{DeliveryId, Failure, Store};
 
 /// `POST /webhooks/{id}/test`
@@ -21,8 +21,7 @@ pub(super) async fn test<S: Store>(
     id: &str,
     request: &Request,
 ) -> Result<Reply, ApiError> {
-    let caller = request.caller(app, Reach::Everything).await?;
-    caller.needs(KnownRight::Admin)?;
+    let caller = administrator(app, request).await?;
     let id = WebhookId::parse(id).map_err(|_| ApiError::NotFound)?;
     let sent = app.test_webhook(&caller, id).await?;
     Ok(Reply::ok(wire::json(&SentBody::from(&sent))))
@@ -35,8 +34,7 @@ pub(super) async fn list<S: Store>(
     limits: &Limits,
     request: &Request,
 ) -> Result<Reply, ApiError> {
-    let caller = request.caller(app, Reach::Everything).await?;
-    caller.needs(KnownRight::Admin)?;
+    let caller = administrator(app, request).await?;
     let id = WebhookId::parse(id).map_err(|_| ApiError::NotFound)?;
     let all = app.webhook_failures(&caller, id).await?;
     let rows = all.iter().map(|failure| &**failure);
@@ -52,8 +50,7 @@ pub(super) async fn send_again<S: Store>(
     delivery: &str,
     request: &Request,
 ) -> Result<Reply, ApiError> {
-    let caller = request.caller(app, Reach::Everything).await?;
-    caller.needs(KnownRight::Admin)?;
+    let caller = administrator(app, request).await?;
     let sent = app.send_again(&caller, &named(id, delivery)?).await?;
     Ok(Reply::ok(wire::json(&SentBody::from(&sent))))
 }
@@ -65,10 +62,16 @@ pub(super) async fn discard<S: Store>(
     delivery: &str,
     request: &Request,
 ) -> Result<Reply, ApiError> {
-    let caller = request.caller(app, Reach::Everything).await?;
-    caller.needs(KnownRight::Admin)?;
+    let caller = administrator(app, request).await?;
     let gone = app.discard_failure(&caller, &named(id, delivery)?).await?;
     Ok(Reply::ok(wire::json(&FailureBody::from(&*gone))))
+}
+
+/// Who asks, when they are an administrator.
+async fn administrator<S: Store>(app: &App<S>, request: &Request) -> Result<Caller, ApiError> {
+    let caller = request.caller(app, Reach::Everything).await?;
+    caller.needs(KnownRight::Admin)?;
+    Ok(caller)
 }
 
 /// The failure that a path names, of the hook that it names.

@@ -36,6 +36,19 @@ pub(super) fn other_than_the_path(member: &str, message: &str) -> ApiError {
     }])
 }
 
+/// Refuses a body with an id that is not the one in the path.
+pub(super) fn same_id<I: PartialEq, E>(
+    in_path: &I,
+    in_body: Option<&str>,
+    parse: impl Fn(&str) -> Result<I, E>,
+) -> Result<(), ApiError> {
+    match in_body.map(parse) {
+        Some(Ok(id)) if id == *in_path => Ok(()),
+        None => Ok(()),
+        Some(_) => Err(other_than_the_path("id", "differs from the id in the path")),
+    }
+}
+
 /// A user as the API shows it. Never the password.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -11,7 +11,7 @@ use super::listed::{self, Listed};
 use super::problem::ApiError;
 use super::reply::Reply;
 use super::request::Request;
-use super::resource::UserBody;
+use super::resource::{UserBody, same_id};
 use crate::auth::secret::Secret;
 use crate::model::{
     DeviceName, Directory, DirectoryChange, Mode, Precondition, Resource, RoleName, User,
@@ -113,13 +113,7 @@ pub(super) async fn put<S: Store>(
         (None, Err(_)) => return Err(ApiError::NotFound),
     };
     let described = described(request, named.as_ref()).await?;
-    let other = |given: &String| UserId::parse(given) != Ok(id);
-    if described.id.as_ref().is_some_and(other) {
-        return Err(super::resource::other_than_the_path(
-            "id",
-            "differs from the id in the path",
-        ));
-    }
+    same_id(&id, described.id.as_deref(), UserId::parse)?;
     store(app, request, &caller, Mode::CreateOrReplace, id, described).await
 }
 

@@ -10,7 +10,7 @@ use super::listed::{self, Listed};
 use super::problem::ApiError;
 use super::reply::Reply;
 use super::request::Request;
-use super::resource::other_than_the_path;
+use super::resource::same_id;
 use crate::auth::secret::Secret;
 use crate::auth::webhook::parse_secret;
 use crate::model::{
@@ -73,11 +73,7 @@ pub(super) async fn put<S: Store>(
     let caller = request.caller(app, Reach::Everything).await?;
     let id = WebhookId::parse(id).map_err(|_| ApiError::NotFound)?;
     let described = request.object(described).await?;
-    let other = |given: &String| WebhookId::parse(given) != Ok(id);
-    if described.id.as_ref().is_some_and(other) {
-        let message = "differs from the id in the path";
-        return Err(other_than_the_path("id", message));
-    }
+    same_id(&id, described.id.as_deref(), WebhookId::parse)?;
     let precondition = listed::precondition(request, described.version)?;
     let Described { input, secret, .. } = described;
     let hook = app

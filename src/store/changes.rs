@@ -7,7 +7,7 @@
 //! too slow finds its place gone and is told to look at everything anew.
 
 use std::collections::VecDeque;
-use std::fmt;
+use std::fmt::{self, Display};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -15,8 +15,8 @@ use tokio::sync::watch;
 
 use crate::meter::Counter;
 use crate::model::{
-    Author, Directory, DirectoryDecision, EndReason, EndedSession, ResourceKind, Session,
-    Timestamp, Version,
+    ApiKey, Author, Device, Directory, DirectoryDecision, EndReason, EndedSession, ResourceKind,
+    Role, Session, Timestamp, User, Version, Webhook,
 };
 
 /// Changes that are kept for readers.
@@ -285,102 +285,86 @@ impl Changes {
 /// What a decision does to each resource, what is removed last.
 #[must_use]
 pub fn outcomes(decision: &DirectoryDecision, before: &Directory) -> Vec<(Action, Changed)> {
-    let mut all = Vec::new();
-    let mut add = |action, kind, id: String, version| {
-        let id = id.into();
-        all.push((action, Changed::Resource { kind, id, version }));
-    };
-    let put = |was: bool| {
-        if was {
-            Action::Updated
-        } else {
-            Action::Created
-        }
-    };
-    for user in &decision.put_users {
-        let was = before.user(user.id).is_some();
-        add(
-            put(was),
-            ResourceKind::User,
-            user.id.to_string(),
-            user.version,
-        );
-    }
-    for device in &decision.put_devices {
-        let was = before.device(&device.name).is_some();
-        let name = device.name.to_string();
-        add(put(was), ResourceKind::Device, name, device.version);
-    }
-    for role in &decision.put_roles {
-        let was = before.role(&role.name).is_some();
-        add(
-            put(was),
-            ResourceKind::Role,
-            role.name.to_string(),
-            role.version,
-        );
-    }
-    for key in &decision.put_api_keys {
-        let was = before.api_key(key.id).is_some();
-        add(
-            put(was),
-            ResourceKind::ApiKey,
-            key.id.to_string(),
-            key.version,
-        );
-    }
-    for hook in &decision.put_webhooks {
-        let was = before.webhook(hook.id).is_some();
-        add(
-            put(was),
-            ResourceKind::Webhook,
-            hook.id.to_string(),
-            hook.version,
-        );
-    }
-    let gone = Action::Deleted;
-    for user in decision
+    let user = |it: &Arc<User>| of(ResourceKind::User, it.id, it.version);
+    let device = |it: &Arc<Device>| of(ResourceKind::Device, &it.name, it.version);
+    let role = |it: &Arc<Role>| of(ResourceKind::Role, &it.name, it.version);
+    let key = |it: &Arc<ApiKey>| of(ResourceKind::ApiKey, it.id, it.version);
+    let hook = |it: &Arc<Webhook>| of(ResourceKind::Webhook, it.id, it.version);
+
+    let put = decision
+        .put_users
+        .iter()
+        .map(|it| (before.user(it.id).is_some(), user(it)));
+    let put = put.chain(
+        decision
+            .put_devices
+            .iter()
+            .map(|it| (before.device(&it.name).is_some(), device(it))),
+    );
+    let put = put.chain(
+        decision
+            .put_roles
+            .iter()
+            .map(|it| (before.role(&it.name).is_some(), role(it))),
+    );
+    let put = put.chain(
+        decision
+            .put_api_keys
+            .iter()
+            .map(|it| (before.api_key(it.id).is_some(), key(it))),
+    );
+    let put = put.chain(
+        decision
+            .put_webhooks
+            .iter()
+            .map(|it| (before.webhook(it.id).is_some(), hook(it))),
+    );
+
+    let gone = decision
         .removed_users
         .iter()
         .filter_map(|id| before.user(*id))
-    {
-        add(gone, ResourceKind::User, user.id.to_string(), user.version);
-    }
-    let devices = decision.removed_devices.iter();
-    for device in devices.filter_map(|name| before.device(name)) {
-        add(
-            gone,
-            ResourceKind::Device,
-            device.name.to_string(),
-            device.version,
-        );
-    }
-    for role in decision
-        .removed_roles
-        .iter()
-        .filter_map(|name| before.role(name))
-    {
-        add(
-            gone,
-            ResourceKind::Role,
-            role.name.to_string(),
-            role.version,
-        );
-    }
-    let keys = decision.removed_api_keys.iter();
-    for key in keys.filter_map(|id| before.api_key(*id)) {
-        add(gone, ResourceKind::ApiKey, key.id.to_string(), key.version);
-    }
-    let hooks = decision.removed_webhooks.iter();
-    for hook in hooks.filter_map(|id| before.webhook(*id)) {
-        add(
-            gone,
-            ResourceKind::Webhook,
-            hook.id.to_string(),
-            hook.version,
-        );
-    }
-    all
+        .map(user);
+    let gone = gone.chain(
+        decision
+            .removed_devices
+            .iter()
+            .filter_map(|name| before.device(name))
+            .map(device),
+    );
+    let gone = gone.chain(
+        decision
+            .removed_roles
+            .iter()
+            .filter_map(|name| before.role(name))
+            .map(role),
+    );
+    let gone = gone.chain(
+        decision
+            .removed_api_keys
+            .iter()
+            .filter_map(|id| before.api_key(*id))
+            .map(key),
+    );
+    let gone = gone.chain(
+        decision
+            .removed_webhooks
+            .iter()
+            .filter_map(|id| before.webhook(*id))
+            .map(hook),
+    );
+
+    let put = put.map(|(was_there, what)| match was_there {
+        true => (Action::Updated, what),
+        false => (Action::Created, what),
+    });
+    put.chain(gone.map(|what| (Action::Deleted, what)))
+        .collect()
+}
+
+fn of(kind: ResourceKind, id: impl Display, version: Version) -> Changed {
+    let id = id.to_string().into();
+    Changed::Resource { kind, id, version }
 }
 
 #[cfg(test)]

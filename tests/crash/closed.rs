@@ -183,3 +183,20 @@ fn rows(answer: &Answer) -> Result<BTreeMap<String, Value>, String> {
     });
     Ok(rows.collect())
 }
+
+/// Whether the doctor finds damage in a closed data directory.
+pub(crate) fn examine(data_dir: &Path) -> Result<bool, String> {
+    let doctor = support::binary()
+        .env("TILLGATE_DATA_DIR", data_dir)
+        .args(["doctor", "--json"])
+        .output()
+        .expect("the binary runs");
+    match doctor.status.code() {
+        Some(0) => Ok(false),
+        Some(65) => Ok(true),
+        other => Err(format!(
+            "the doctor ends with {other:?}: {}",
+            String::from_utf8_lossy(&doctor.stderr)
+        )),
+    }
+}

@@ -4,7 +4,6 @@
 //! start the doctor has looked: where sessions are given up, it has found why.
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -112,7 +111,7 @@ fn one(closed: &Closed, number: u32, seed: u64, counts: &Mutex<Counts>) {
     let harm = Harm::choose(&data_dir, &mut rng);
     harm.inflict();
 
-    let examined = examine(&data_dir);
+    let examined = closed::examine(&data_dir);
     let (outcome, took) = start(closed, &data_dir);
     let outcome = hold_together(&examined, outcome);
     let mut counts = counts.lock();
@@ -130,23 +129,6 @@ fn one(closed: &Closed, number: u32, seed: u64, counts: &Mutex<Counts>) {
                 rounds::keep(home.path(), number);
             }
         }
-    }
-}
-
-/// Whether the doctor finds something, and nothing but that.
-fn examine(data_dir: &Path) -> Result<bool, String> {
-    let doctor = support::binary()
-        .env("TILLGATE_DATA_DIR", data_dir)
-        .args(["doctor", "--json"])
-        .output()
-        .expect("the binary runs");
-    match doctor.status.code() {
-        Some(0) => Ok(false),
-        Some(65) => Ok(true),
-        other => Err(format!(
-            "the doctor ends with {other:?}: {}",
-            String::from_utf8_lossy(&doctor.stderr)
-        )),
     }
 }
 

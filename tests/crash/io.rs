@@ -144,7 +144,7 @@ fn one(place: &Place, call: &str, fault: &str, counts: &mut Counts) -> Result<bo
         Some(script) if struck && !script.is_untouched() => counts.troubled += 1,
         Some(_) => {}
     }
-    counts.found += u32::from(doctor_finds(&data_dir)?);
+    counts.found += u32::from(closed::examine(&data_dir)?);
     let mut healthy = Process::spawn(closed::serve(&data_dir));
     let (address, _) = healthy
         .listening()
@@ -194,22 +194,6 @@ fn look_at_trace(trace: &Path) -> Result<bool, String> {
         }
     }
     Ok(struck)
-}
-
-fn doctor_finds(data_dir: &Path) -> Result<bool, String> {
-    let doctor = support::binary()
-        .env("TILLGATE_DATA_DIR", data_dir)
-        .arg("doctor")
-        .output()
-        .expect("the binary runs");
-    match doctor.status.code() {
-        Some(0) => Ok(false),
-        Some(65) => Ok(true),
-        other => Err(format!(
-            "the doctor ends with {other:?}: {}",
-            String::from_utf8_lossy(&doctor.stderr)
-        )),
-    }
 }
 
 /// A server under strace, which dies with it.

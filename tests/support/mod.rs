@@ -542,3 +542,25 @@ pub fn bad(place: &Place, args: &[&str], code: i32) -> String {
     );
     err(&output)
 }
+
+/// Runs lines of bash that must succeed; their standard output.
+pub fn bash(script: &str) -> String {
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", script])
+        .output()
+        .expect("bash runs");
+    let (said, errors) = (out(&output), err(&output));
+    assert!(output.status.success(), "{script}\n{said}\n{errors}");
+    said
+}
+
+/// A demo server, and the folder its own folder lies in.
+pub fn demo() -> (Server, tempfile::TempDir) {
+    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let mut command = binary();
+    command
+        .current_dir(scratch.path())
+        .env("TMPDIR", scratch.path())
+        .args(["serve", "--demo", "--listen", "127.0.0.1:0"]);
+    (Server::start(command), scratch)
+}

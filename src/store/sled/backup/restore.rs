@@ -217,15 +217,7 @@ fn fill(
         for (name, value) in &contents.meta {
             batch.put_meta(name, value);
         }
-        directory.users().for_each(|user| batch.put_user(user));
-        directory
-            .devices()
-            .for_each(|device| batch.put_device(device));
-        directory.roles().for_each(|role| batch.put_role(role));
-        directory.api_keys().for_each(|key| batch.put_api_key(key));
-        directory
-            .webhooks()
-            .for_each(|hook| batch.put_webhook(hook));
+        batch.put_directory(directory);
         batch.rewrite_base(directory);
     })?;
     filling.groups(&contents.lockouts, |batch, (key, lock, _)| {

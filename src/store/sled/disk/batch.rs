@@ -429,6 +429,17 @@ impl Batch {
         self.touched.directory = true;
     }
 
+    /// Writes everything of a directory.
+    pub fn put_directory(&mut self, directory: &Directory) {
+        directory.users().for_each(|user| self.put_user(user));
+        directory
+            .devices()
+            .for_each(|device| self.put_device(device));
+        directory.roles().for_each(|role| self.put_role(role));
+        directory.api_keys().for_each(|key| self.put_api_key(key));
+        directory.webhooks().for_each(|hook| self.put_webhook(hook));
+    }
+
     /// Has the directory written to its second home, together with this group.
     pub fn rewrite_base(&mut self, directory: &Directory) {
         let stored = &mut self.head.stored;

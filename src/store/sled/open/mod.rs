@@ -325,15 +325,7 @@ impl Opening {
         let mut batch = Batch::new(&last, Timestamp::from_millis(base.mark));
         batch.set_epoch(base.epoch.max(self.seen.epoch) + 1);
         batch.put_meta(read::INSTALLATION, base.installation.as_bytes());
-        directory.users().for_each(|user| batch.put_user(user));
-        directory
-            .devices()
-            .for_each(|device| batch.put_device(device));
-        directory.roles().for_each(|role| batch.put_role(role));
-        directory.api_keys().for_each(|key| batch.put_api_key(key));
-        directory
-            .webhooks()
-            .for_each(|hook| batch.put_webhook(hook));
+        batch.put_directory(&directory);
         batch.rewrite_base(&directory);
         disk.commit(&batch)?;
         disk.sync(&batch)?;

@@ -83,15 +83,7 @@ pub fn rewrite(disk: &mut impl Disk, head: Head, contents: &mut Contents) -> std
         for (key, session) in &*signed {
             batch.put_signed(*key, *session);
         }
-        directory.users().for_each(|user| batch.put_user(user));
-        directory
-            .devices()
-            .for_each(|device| batch.put_device(device));
-        directory.roles().for_each(|role| batch.put_role(role));
-        directory.api_keys().for_each(|key| batch.put_api_key(key));
-        directory
-            .webhooks()
-            .for_each(|hook| batch.put_webhook(hook));
+        batch.put_directory(directory);
         for (hook, number) in &outbox.passed {
             batch.step(Step::Pass(*hook, *number));
         }
