@@ -167,6 +167,16 @@ fn the_negotiation_offers_the_one_way_to_connect_to_whoever_is_logged_in() {
         (&json!(0), None)
     );
     assert_eq!(ask("?negotiateVersion=1", None).status, 401);
+    let newer = ask("?negotiateVersion=70000", Some(&*owner.token)).json();
+    assert_eq!(newer["negotiateVersion"], 1);
+    for wrong in ["", "x", "null", "-1", "1.5"] {
+        let refused = ask(&format!("?negotiateVersion={wrong}"), Some(&*owner.token));
+        assert_eq!(refused.status, 400, "{wrong}: {}", refused.text);
+        assert_eq!(
+            refused.json()["errors"][0]["memberName"],
+            "negotiateVersion"
+        );
+    }
     let by_query = ask(
         &format!("?negotiateVersion=1&access_token={}", owner.token),
         None,

@@ -18,6 +18,7 @@ use super::reply::Reply;
 use super::request::{ACCESS_TOKEN, Request};
 use super::upgrade::Upgrade;
 use super::wire;
+use crate::model::Field;
 use crate::service::{App, Caller, Reach};
 use crate::store::Store;
 
@@ -65,8 +66,7 @@ pub(super) async fn negotiate<S: Store>(
     refuse_foreign(&request.headers)?;
     caller(app, request).await?;
     let asked = request.parameter("negotiateVersion");
-    let asked = asked.and_then(|text| text.parse().ok()).unwrap_or(0);
-    let negotiate_version = NEGOTIATE_VERSION.min(asked);
+    let negotiate_version = asked.as_deref().map_or(Ok(0), version_of)?;
     let drawn = || format!("{:032x}", rand::random::<u128>());
     let (id, token) = (drawn(), drawn());
     Ok(Reply::ok(wire::json(&Negotiated {
@@ -78,6 +78,19 @@ pub(super) async fn negotiate<S: Store>(
             transfer_formats: ["Text"],
         }],
     })))
+}
+
+/// The form that is answered to a client that knows those up to the given one.
+fn version_of(text: &str) -> Result<u8, ApiError> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number {
+        return Err(ApiError::Invalid(vec![Field {
+            member: "negotiateVersion".to_owned(),
+            message: "must be a whole number, 0 or greater".to_owned(),
+            code: None,
+        }]));
+    }
+    Ok(text.parse().unwrap_or(u8::MAX).min(NEGOTIATE_VERSION))
 }
 
 /// `GET /signalr/v1/mainHub`: the upgrade.

@@ -227,7 +227,7 @@ export default {
   'hooks.empty': 'No other server is told of changes.',
   'hooks.search': 'Find by address',
   'hooks.url': 'Address',
-  'hooks.url.hint': 'As http://192.168.1.20:8080/',
+  'hooks.url.hint': 'From http or https on, with the port if it has one of its own',
   'hooks.secret': 'Secret',
   'hooks.secret.hint': 'What both servers know, so that the other one can tell who asks. Empty: none.',
   'hooks.secret.kept': 'There is one, which is never shown. Empty: it stays.',

@@ -60,8 +60,8 @@ export default {
   'signedout.accountDisabled': 'Váš účet bol vypnutý.',
   'signedout.gone': 'Už nie ste prihlásení.',
 
-  close: 'Zavrieť',
   cancel: 'Zrušiť',
+  close: 'Zavrieť',
   create: 'Pridať',
   save: 'Uložiť',
   edit: 'Upraviť',
@@ -231,7 +231,7 @@ export default {
   'hooks.empty': 'O zmenách sa nedozvie žiadny iný server.',
   'hooks.search': 'Hľadať podľa adresy',
   'hooks.url': 'Adresa',
-  'hooks.url.hint': 'Ako http://192.168.1.20:8080/',
+  'hooks.url.hint': 'Od http alebo https, s portom, ak má vlastný',
   'hooks.secret': 'Tajomstvo',
   'hooks.secret.hint': 'Poznajú ho oba servery, aby ten druhý vedel, kto sa pýta. Prázdne: žiadne.',
   'hooks.secret.kept': 'Už je nastavené a nikdy sa neukáže. Prázdne: zostane.',
