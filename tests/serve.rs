@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{PATIENCE, Place, bad, bash, err, eventually, good, out};
+use support::{PATIENCE, Place, bad, bash, eventually, good};
 
 // The exit codes that `tillgate --help` documents.
 const IO: i32 = 74;
