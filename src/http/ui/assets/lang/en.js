@@ -232,6 +232,7 @@ export default {
   'hooks.secret.hint': 'What both servers know, so that the other one can tell who asks. Empty: none.',
   'hooks.secret.kept': 'There is one, which is never shown. Empty: it stays.',
   'hooks.resources': 'Told of',
+  'hooks.choose': 'Told of (none chosen: of everything)',
   'hooks.signed': 'Signed',
   'hooks.active': 'Active: is told of changes',
   'hooks.test': 'Send a test',

@@ -236,6 +236,7 @@ export default {
   'hooks.secret.hint': 'Poznajú ho oba servery, aby ten druhý vedel, kto sa pýta. Prázdne: žiadne.',
   'hooks.secret.kept': 'Už je nastavené a nikdy sa neukáže. Prázdne: zostane.',
   'hooks.resources': 'Dozvie sa o',
+  'hooks.choose': 'Dozvie sa o (nič nezvolené: o všetkom)',
   'hooks.signed': 'Podpísané',
   'hooks.active': 'Aktívny: dozvie sa o zmenách',
   'hooks.test': 'Poslať skúšku',

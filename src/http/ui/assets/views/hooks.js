@@ -17,7 +17,7 @@ const FAILURES_TAKEN = 20;
 const fields = (hook) => [
   text('url', t('hooks.url'), hook.url ?? '', { hint: t('hooks.url.hint'), required: true, inputmode: 'url' }),
   text('secret', t('hooks.secret'), '', { hint: t(hook.hasSecret ? 'hooks.secret.kept' : 'hooks.secret.hint') }),
-  several('resources', t('hooks.resources'), hook.resources ?? [], kinds.map((kind) => [kind, t(`resource.${kind}`)])),
+  several('resources', t('hooks.choose'), hook.resources ?? [], kinds.map((kind) => [kind, t(`resource.${kind}`)])),
   tick('isActive', t('hooks.active'), hook.isActive ?? true),
 ];
 
