@@ -354,9 +354,13 @@ pub fn outcomes(decision: &DirectoryDecision, before: &Directory) -> Vec<(Action
             .map(hook),
     );
 
-    let put = put.map(|(was_there, what)| match was_there {
-        true => (Action::Updated, what),
-        false => (Action::Created, what),
+    let put = put.map(|(was_there, what)| {
+        let action = if was_there {
+            Action::Updated
+        } else {
+            Action::Created
+        };
+        (action, what)
     });
     put.chain(gone.map(|what| (Action::Deleted, what)))
         .collect()

@@ -4,6 +4,7 @@
 //! start the doctor has looked: where sessions are given up, it has found why.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use super::client::Client;
 use super::closed::{self, Closed};
 use super::harm::Harm;
 use super::process::Process;
-use super::{rounds, support, verdict};
+use super::{rounds, verdict};
 
 /// Servers at once.
 const WORKERS: u32 = 2;

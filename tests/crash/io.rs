@@ -15,7 +15,7 @@ use super::closed;
 use super::io_script::Script;
 use super::process::Process;
 use super::strace;
-use super::support::{self, Place};
+use super::support::Place;
 
 /// Calls that reach the disk.
 const CALLS: [&str; 8] = [
