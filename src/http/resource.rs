@@ -237,6 +237,7 @@ impl<'a> From<&'a Principal> for ProfileBody<'a> {
             user,
             device,
             rights,
+            ..
         } = principal;
         Self {
             id: user.id.to_string(),

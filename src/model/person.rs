@@ -107,6 +107,10 @@ pub struct Role {
 /// instant.
 #[derive(Clone, Debug)]
 pub struct Principal {
+    /// The name of `user`: here, too, so that a check has one look less to wait for.
+    pub user_name: UserName,
+    /// The name of `device`, likewise.
+    pub device_name: DeviceName,
     /// The person.
     pub user: Arc<User>,
     /// The device.

@@ -179,6 +179,8 @@ impl Directory {
         let device = self.device(device).filter(|device| device.is_active)?;
         let rights = self.rights_of(entry, device.env);
         Some(Principal {
+            user_name: user.user_name.clone(),
+            device_name: device.name.clone(),
             user: Arc::clone(user),
             device: Arc::clone(device),
             rights,

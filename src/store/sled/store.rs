@@ -45,13 +45,16 @@ const STALLED_AFTER: Duration = Duration::from_secs(5);
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(15);
 /// How long a stop may spend on writing what is dirty.
 const FLUSH_MAX: Duration = Duration::from_secs(8);
+/// Between two steps of a longer merge: a check that shares the core with it
+/// waits for one step, not for all.
+const DRAIN_PAUSE: Duration = Duration::from_millis(5);
 /// How often touches are merged into the order by last access.
 const DRAIN_EVERY: Duration = Duration::from_millis(100);
 /// How much nicer to others the merging thread is than the serving ones.
 const ORDER_NICENESS: i32 = 5;
 /// How much nicer to others work is that nobody at a till waits for.
 const BESIDE_NICENESS: i32 = 10;
-/// Marks merged in one step.
+/// Marks merged in one step, a quarter of a millisecond of work.
 const DRAIN_BATCH: usize = 1_024;
 
 /// The embedded store. Dropping it stops the writer after a last flush.
@@ -723,8 +726,8 @@ fn keep_order(shared: &Shared, stopping: &AtomicBool) {
     // Nobody waits for it: queries read the marks along.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), ORDER_NICENESS);
     while !stopping.load(Ordering::Acquire) {
-        while shared.table.drain(DRAIN_BATCH) == DRAIN_BATCH {}
-        std::thread::sleep(DRAIN_EVERY);
+        let is_more = shared.table.drain(DRAIN_BATCH) == DRAIN_BATCH;
+        std::thread::sleep(if is_more { DRAIN_PAUSE } else { DRAIN_EVERY });
     }
 }
 

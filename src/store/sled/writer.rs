@@ -22,12 +22,13 @@ use crate::store::{FAILURES_PER_HOOK_MAX, OUTBOX_EVENTS_MAX, StoreError, Swept};
 
 /// Operations in one group at most: sled holds a group in memory twice.
 pub const GROUP_OPS_MAX: usize = 512;
-/// Touches in one group at most, so that an ending never waits long.
-const TOUCH_GROUP_MAX: usize = 64;
+/// Touches in one group at most: half a millisecond of work, which is what an
+/// ending, or a check on a computer with one free core, may have to wait for.
+const TOUCH_GROUP_MAX: usize = 16;
 /// Touched sessions written a second at most.
 const TOUCHES_PER_SECOND_MAX: u32 = 1_000;
 /// How often a group of them is written at this rate.
-const TOUCH_PACE: Duration = Duration::from_millis(64);
+const TOUCH_PACE: Duration = Duration::from_millis(16);
 /// A touch rests this long before it is written: more of the same session
 /// then cost nothing.
 const TOUCH_REST: Duration = Duration::from_secs(2);

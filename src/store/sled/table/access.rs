@@ -30,8 +30,7 @@ impl Table {
         can_write: bool,
         view: &View,
     ) -> CheckOutcome {
-        let checked = self.with_near(access.id, access.place, |slot, entry| {
-            let mut state = entry.state.lock();
+        let checked = self.with_near(access.id, access.place, |slot, entry, mut state| {
             if !self.is_live(entry, &state, now) {
                 return CheckOutcome::NotLive;
             }
@@ -54,10 +53,7 @@ impl Table {
             let principal = self.principal(&copied, &mut state, view);
             drop(state);
             let session = match &principal {
-                Some(known) => {
-                    let user_name = known.user.user_name.clone();
-                    copied.session(user_name, known.device.name.clone())
-                }
+                Some(known) => copied.session(known.user_name.clone(), known.device_name.clone()),
                 None => self.session(&copied),
             };
             CheckOutcome::Live(Checked {

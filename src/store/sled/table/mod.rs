@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use foldhash::quality::RandomState;
 use hashbrown::HashMap;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::model::{
     AuthenticationType, DeviceName, EndReason, Ends, Session, SessionId, Timestamp, UserName,
@@ -23,7 +23,7 @@ use crate::store::{Checked, Rules, Scope};
 pub use change::ROUND_MAX;
 use counted_set::CountedSet;
 use dirty::Dirty;
-use entry::{Copied, Entry, Standing};
+use entry::{Copied, Entry, Standing, State};
 use fences::{Fences, Raised};
 use marks::Marks;
 use names::{NameId, Names};
@@ -323,17 +323,18 @@ impl Table {
         &self,
         id: SessionId,
         place: Option<u32>,
-        look: impl FnOnce(Slot, &Entry) -> R,
+        look: impl FnOnce(Slot, &Entry, MutexGuard<'_, State>) -> R,
     ) -> Option<R> {
         if let Some(slot) = place.map(Slot) {
             let shard = self.shards[slot.shard()].read();
-            let entry = shard.get(slot.place()).filter(|entry| entry.id == id);
-            let is_gone = |entry: &Entry| entry.state.lock().standing == Standing::Gone;
-            if let Some(entry) = entry.filter(|entry| !is_gone(entry)) {
-                return Some(look(slot, entry));
+            if let Some(entry) = shard.get(slot.place()).filter(|entry| entry.id == id) {
+                let state = entry.state.lock();
+                if state.standing != Standing::Gone {
+                    return Some(look(slot, entry, state));
+                }
             }
         }
-        self.with(id, look)
+        self.with(id, |slot, entry| look(slot, entry, entry.state.lock()))
     }
 
     /// Looks at whatever is in a slot, under its shard's lock.
