@@ -15,6 +15,8 @@ use super::{say, shop};
 
 /// Callers that open sessions at once.
 pub const CALLERS: u32 = 1_024;
+/// Audit entries removed in one step.
+const SWEPT_MAX: usize = 512;
 /// How often progress is told.
 const TOLD_EVERY: u32 = 100_000;
 
@@ -49,7 +51,18 @@ pub fn fill(
         }
     });
     let took = started.elapsed();
+    sweep(store);
     (Arc::unwrap_or_clone(ids), took)
+}
+
+/// What a server's sweeper does meanwhile: so much of the audit stays, no more.
+fn sweep(store: &Arc<SledStore>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime
+        .expect("a runtime")
+        .block_on(async { while store.sweep(wall(), SWEPT_MAX).await.expect("a sweep").more {} });
 }
 
 async fn open_some(

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::sweep::SWEEP_BATCH_MAX;
 use super::{App, Caller, ServiceError};
 use crate::model::{AuditEntry, EndedSession, KnownRight};
 use crate::ndata::{AuditMember, EndedMember, Query, Selected, SessionMember};
 use crate::store::Store;
 
+/// Sessions moved in one step while somebody waits for the archive.
+const DUE_BATCH_MAX: usize = 256;
 /// Sweeps made before the archive is shown, at most.
 const SWEEPS_MAX: usize = 16;
 
@@ -50,7 +51,7 @@ impl<S: Store> App<S> {
             if self.store.next_deadline().is_none_or(|next| next > now) {
                 return;
             }
-            if self.store.sweep(now, SWEEP_BATCH_MAX).await.is_err() {
+            if self.store.sweep(now, DUE_BATCH_MAX).await.is_err() {
                 return;
             }
         }

@@ -16,12 +16,14 @@ use crate::store::{Store, StoreError, Swept};
 
 /// Sessions and archive records moved in one step; between steps other work
 /// gets its turn.
-pub(super) const SWEEP_BATCH_MAX: usize = 256;
+const SWEEP_BATCH_MAX: usize = 64;
 /// The longest sleep, also when nothing is due: the archive has its own
 /// retention, and the clock may have been set.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// The shortest sleep, so that a stream of single deadlines is swept together.
 const SLEEP_MIN: Duration = Duration::from_secs(1);
+/// The longest pause between two steps of one sweep.
+const PAUSE_MAX: Duration = Duration::from_millis(50);
 /// How long to wait after a step that could not be written.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -68,8 +70,10 @@ impl SweeperState {
 /// Sweeps until the task is dropped: wakes at the next deadline.
 pub async fn run<S: Store>(app: Arc<App<S>>) {
     loop {
+        let begun = Instant::now();
         match step(&app).await {
-            Ok(swept) if swept.more => tokio::task::yield_now().await,
+            // As long as it took: half of a core is enough for who is not waited for.
+            Ok(swept) if swept.more => tokio::time::sleep(begun.elapsed().min(PAUSE_MAX)).await,
             Ok(_) => sleep(&app).await,
             Err(error) => {
                 app.sweeper.report.lock().error = Some(error);

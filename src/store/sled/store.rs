@@ -419,10 +419,11 @@ impl Store for SledStore {
         scope: &Scope,
         now: Timestamp,
     ) -> Result<SessionPage, StoreError> {
-        if !self.shared.table.scans(query) {
+        if !self.shared.table.scans(query, now) {
             return self.shared.table.page(query, scope, now);
         }
-        // A long scan would hold up every other request of its thread.
+        // A long scan, or a thousand sessions that are over and were not noticed
+        // yet, would hold up every other request of its thread.
         let (shared, query, scope) = (Arc::clone(&self.shared), query.clone(), scope.clone());
         let page = tokio::task::spawn_blocking(move || shared.table.page(&query, &scope, now));
         page.await.unwrap_or(Err(StoreError::Busy))

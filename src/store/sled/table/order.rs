@@ -13,6 +13,9 @@ use super::names::NameId;
 use super::shard::Slot;
 use crate::model::Timestamp;
 
+/// Retiring more than these takes over a millisecond.
+const MANY_DUE: usize = 1_024;
+
 /// A key of an order by time: the instant, then the slot, in 12 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TimeKey([u32; 3]);
@@ -195,6 +198,14 @@ impl Orders {
             .flatten()
             .find(|key| key.at() <= now)
             .map(TimeKey::slot)
+    }
+
+    /// Whether so many are over at `now` that retiring them takes a while.
+    pub(super) fn has_many_due(&self, now: Timestamp) -> bool {
+        [self.by_expiry.get(MANY_DUE), self.by_idle.get(MANY_DUE)]
+            .into_iter()
+            .flatten()
+            .any(|key| key.at() <= now)
     }
 }
 

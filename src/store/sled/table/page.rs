@@ -39,9 +39,12 @@ impl Table {
 
     /// Whether answering takes long enough to be done beside the threads that
     /// serve requests.
-    pub fn scans(&self, query: &SessionQuery) -> bool {
-        let plan = self.plan(query, &self.order.read(), false);
-        match plan {
+    pub fn scans(&self, query: &SessionQuery, now: Timestamp) -> bool {
+        let orders = self.order.read();
+        if orders.has_many_due(now) {
+            return true;
+        }
+        match self.plan(query, &orders, false) {
             Plan::Gather(_, candidates) => candidates > SHORT_SCAN_ROWS_MAX,
             Plan::Walk(order, _) => {
                 (query.take > SHORT_PAGE_ROWS_MAX && !query.count_only)

@@ -12,7 +12,7 @@ use crate::model::{
 };
 use crate::ndata::{Direction, Filter, Query, SessionMember, Test};
 use crate::store::sled::record::Record;
-use crate::store::{Access, Rules, StoreError};
+use crate::store::{Access, Rules, Scope, StoreError};
 
 fn at(millis: u64) -> Timestamp {
     Timestamp::from_millis(1_700_000_000_000).plus(Duration::from_millis(millis))
@@ -140,4 +140,40 @@ fn what_was_looked_at_is_given_free_when_the_query_is_done() {
         None
     );
     assert_eq!(table.verify(), Ok(()));
+}
+
+#[test]
+fn a_page_deep_inside_is_the_same_whether_or_not_accesses_are_merged() {
+    let table = Table::new(Rules::default());
+    let number = |row: &Session| -> u64 { row.id.as_str().parse().expect("digits") };
+    // Three of one instant each, so that pages begin within an instant, too.
+    for n in 0..240 {
+        put(&table, n);
+        touch(&table, n, 300 + n / 3);
+    }
+    table.drain(usize::MAX);
+    for n in [0, 1, 2, 50, 51, 100, 101, 150, 239] {
+        touch(&table, n, 380 + n % 4);
+    }
+    let page = |direction, skip, take| -> Vec<u64> {
+        let query = Query {
+            skip,
+            ..by_last_access(direction, take)
+        };
+        let page = table.page(&query, &Scope::Any, at(1_000));
+        page.expect("a page").items.iter().map(number).collect()
+    };
+    let directions = [Direction::Ascending, Direction::Descending];
+    let before = directions.map(|direction| page(direction, 0, 240));
+    for (direction, all) in directions.into_iter().zip(&before) {
+        assert_eq!(all.len(), 240);
+        for skip in 0..240 {
+            let here = usize::try_from(skip).expect("small");
+            let wanted = &all[here..all.len().min(here + 5)];
+            assert_eq!(page(direction, skip, 5), wanted, "{direction:?} {skip}");
+        }
+    }
+    table.drain(usize::MAX);
+    let after = directions.map(|direction| page(direction, 0, 240));
+    assert_eq!(after, before);
 }

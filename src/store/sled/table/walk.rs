@@ -132,12 +132,13 @@ impl Snapshot {
                 Direction::Descending => (Box::new(keys.rev()), skip),
             };
         }
+        let mut items: Vec<_> = self.marks_within(bounds).collect();
+        let (ranks, skip) = self.jump_among(&mut items, ranks, direction, skip);
         let keys = self
             .keys
             .range(ranks)
             .filter(|key| !self.is_marked.has(key.slot()))
             .map(pair);
-        let items = self.marks_within(bounds).collect();
         let marks = Sorting {
             items,
             direction,
@@ -178,6 +179,36 @@ impl Snapshot {
         };
         let jumped = (start - ranks.start) + (ranks.end - end);
         (start..end, skip - u64::try_from(jumped).unwrap_or(skip))
+    }
+
+    /// As [`Snapshot::jump`] where some keys are not where they should be: at
+    /// most as many as there are marks stand before the page that did not, so
+    /// that many fewer are jumped over. Takes the marks out that are jumped over.
+    fn jump_among(
+        &self,
+        marks: &mut Vec<(Timestamp, Slot)>,
+        ranks: Range<usize>,
+        direction: Direction,
+        skip: u64,
+    ) -> (Range<usize>, u64) {
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let over = skip.saturating_sub(count(marks.len()));
+        if over == 0 || over >= count(ranks.len()) {
+            return (ranks, skip);
+        }
+        let (rest, _) = self.jump(ranks.clone(), direction, over);
+        let (first, jumped) = match direction {
+            Direction::Ascending => (rest.start, ranks.start..rest.start),
+            Direction::Descending => (rest.end.saturating_sub(1), rest.end..ranks.end),
+        };
+        let Some(at) = self.keys.get(first).map(TimeKey::at) else {
+            return (ranks, skip);
+        };
+        let keys = self.keys.range(jumped);
+        let keys = keys.filter(|key| !self.is_marked.has(key.slot())).count();
+        let all = marks.len();
+        marks.retain(|(mark, _)| direction.apply(mark.cmp(&at)).is_ge());
+        (rest, skip - count(keys) - count(all - marks.len()))
     }
 
     fn marks_within(&self, bounds: Bounds) -> impl Iterator<Item = (Timestamp, Slot)> {
