@@ -121,20 +121,22 @@ impl Audit {
     pub fn surplus(&self, rules: &Rules, now: Timestamp, max: usize) -> Vec<u64> {
         let all = self.entries.snapshot();
         let before = now.minus(rules.audit_retention);
-        let too_old = all.iter().take_while(|entry| entry.at < before).count();
+        let too_old = all.iter().take_while(|entry| entry.at < before).take(max);
+        let mut surplus: Vec<u64> = too_old.map(|entry| entry.number).collect();
+        let too_old = surplus.len();
         let too_many = all.len().saturating_sub(rules.audit_max).max(too_old) - too_old;
-        let mut surplus: Vec<u64> = all.iter().take(too_old).map(|entry| entry.number).collect();
-        if too_many > 0 {
+        // No more is read than is asked for: there may be a million too many.
+        let wanted = too_many.min(max - too_old);
+        if wanted > 0 {
             let left = all.without_first(too_old);
             let failures = left.count_minor();
-            let excess = failures.saturating_sub(rules.audit_max / 2).min(too_many);
+            let excess = failures.saturating_sub(rules.audit_max / 2).min(wanted);
             surplus.extend(left.iter_minor().take(excess).map(|entry| entry.number));
             let gone: std::collections::HashSet<u64> = surplus.iter().copied().collect();
             let numbers = left.iter().map(|entry| entry.number);
             let oldest = numbers.filter(|number| !gone.contains(number));
-            surplus.extend(oldest.take(too_many - excess));
+            surplus.extend(oldest.take(wanted - excess));
         }
-        surplus.truncate(max);
         surplus
     }
 }
