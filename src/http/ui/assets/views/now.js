@@ -12,6 +12,8 @@ import { pick, search, table } from '../table.js';
 import { exact, now, span, when } from '../time.js';
 
 const BARS_MAX = 6;
+// Devices that are counted at the same time.
+const ASKED_AT_ONCE = 4;
 // Not oftener than this a list is asked for anew, and a picture.
 const LIST_MS = 1000;
 const PICTURE_MS = 10_000;
@@ -89,19 +91,27 @@ export default function nowView({ profile, may }) {
     picture.replaceChildren(ranks(t('now.picture'), rows.slice(0, BARS_MAX), more));
   }
 
-  // Everybody is counted here: the API counts what a filter finds, and no groups.
+  // How many sessions a filter finds; nothing of them is sent.
+  const count = async (...filters) => (await get(`sessions${query({ filters, count: true })}`)).totalCount;
+
+  // A till has one person at a time, whatever programs run on it. Of all other
+  // devices each is asked for by itself, a few at once.
   async function look() {
-    const page = await get('sessions?$take=10000');
     const counts = { env: {}, device: new Map() };
-    const tills = new Set();
-    for (const { identity } of page.items) {
-      const { deviceName, envName } = identity;
-      counts.device.set(deviceName, (counts.device.get(deviceName) ?? 0) + 1);
-      // A till counts once, whatever else runs on it.
-      if (sells(envName) && tills.has(deviceName)) continue;
-      tills.add(deviceName);
-      counts.env[envName] = (counts.env[envName] ?? 0) + 1;
-    }
+    const busy = async (env) => {
+      const persons = [['envName', 'eq', env], ['authenticationType', 'eq', 'Bearer']];
+      const page = await get(`sessions${query({ filters: persons, sort: 'deviceName', take: BARS_MAX })}`);
+      for (const { identity } of page.items) counts.device.set(identity.deviceName, 1);
+      counts.env[env] = page.totalCount;
+    };
+    const others = async (env) => (counts.env[env] = await count(['envName', 'eq', env]));
+    await Promise.all(environments.map((env) => (sells(env) ? busy(env) : others(env))));
+    const shared = deviceList().filter((one) => one.isActive && !sells(one.envName) && counts.env[one.envName] > 0);
+    const next = shared.values();
+    const ask = async () => {
+      for (const one of next) counts.device.set(one.name, await count(['deviceName', 'eq', one.name]));
+    };
+    await Promise.all(Array.from({ length: ASKED_AT_ONCE }, ask));
     showPicture(counts);
     showTiles(counts);
   }
