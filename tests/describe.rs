@@ -57,6 +57,10 @@ fn bash_completes_commands_options_and_their_commands() {
             "{option}: {options:?}"
         );
     }
+    assert!(
+        !options.iter().any(|one| one.contains("fault")),
+        "{options:?}"
+    );
 }
 
 #[test]

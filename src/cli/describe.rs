@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use clap::{CommandFactory, ValueEnum};
+use clap::{Command, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 
 use super::args::Cli;
@@ -32,8 +32,20 @@ pub fn completions(shell: CompletedShell) -> Result<(), Failure> {
         CompletedShell::Fish => Shell::Fish,
     };
     let mut script = Vec::new();
-    clap_complete::generate(generator, &mut Cli::command(), NAME, &mut script);
+    clap_complete::generate(generator, &mut shown(&Cli::command()), NAME, &mut script);
     print(&script)
+}
+
+/// A command without its hidden options, which the generators would offer. Not
+/// for parsing: of the rest it has what completions need.
+fn shown(command: &Command) -> Command {
+    let about = command.get_about().cloned().unwrap_or_default();
+    let aliases: Vec<String> = command.get_visible_aliases().map(str::to_owned).collect();
+    Command::new(command.get_name().to_owned())
+        .about(about)
+        .visible_aliases(aliases)
+        .args(command.get_arguments().filter(|arg| !arg.is_hide_set()))
+        .subcommands(command.get_subcommands().map(shown))
 }
 
 /// Writes the page of the program to standard output, or the pages of all

@@ -11,7 +11,7 @@ use super::reply::Reply;
 use super::request::Request;
 use super::wire;
 use crate::model::{
-    AuditEntry, Author, DeviceName, EndReason, Field, KnownRight, SessionId, Timestamp, UserName,
+    AuditEntry, Author, DeviceName, EndReason, KnownRight, SessionId, Timestamp, UserName,
 };
 use crate::ndata::{self, AuditMember, EndedMember, Limits, SessionMember};
 use crate::service::{App, FEED_WAIT_MAX, Reach, STALE_AFTER};
@@ -84,13 +84,9 @@ pub(super) async fn revocations<S: Store>(
 fn wait_of(text: &str) -> Result<Duration, ApiError> {
     let max = FEED_WAIT_MAX.as_secs();
     let seconds = text.parse().ok().filter(|seconds| *seconds <= max);
-    seconds.map(Duration::from_secs).ok_or_else(|| {
-        ApiError::Invalid(vec![Field {
-            member: "wait".to_owned(),
-            message: format!("must be a whole number from 0 to {max}"),
-            code: None,
-        }])
-    })
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| ApiError::wrong("wait", format!("must be a whole number from 0 to {max}")))
 }
 
 #[derive(Debug, Serialize)]

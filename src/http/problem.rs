@@ -104,6 +104,15 @@ impl From<ServiceError> for ApiError {
 }
 
 impl ApiError {
+    /// One member of a request, or a parameter of its query, is wrong.
+    pub(super) fn wrong(member: &str, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![Field {
+            member: member.to_owned(),
+            message: message.into(),
+            code: None,
+        }])
+    }
+
     /// Everything that would tell keys and signatures apart stays inside.
     fn of_signature(refusal: Refusal, server_time: Timestamp) -> Self {
         match (refusal.answer(), refusal) {

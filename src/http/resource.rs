@@ -7,7 +7,7 @@ use super::fields::Fields;
 use super::problem::ApiError;
 use crate::auth::secret::Secret;
 use crate::model::{
-    ApiKey, Device, Directory, Field, NameError, Principal, Right, Rights, Role, RoleName, User,
+    ApiKey, Device, Directory, NameError, Principal, Right, Rights, Role, RoleName, User,
 };
 
 /// The name of a resource whose path gives it: the body may repeat it and may
@@ -26,16 +26,6 @@ pub(super) fn same_name<T: Clone + PartialEq>(
     None
 }
 
-/// The refusal of a body that is about something else than its path.
-pub(super) fn other_than_the_path(member: &str, message: &str) -> ApiError {
-    let (member, message) = (member.to_owned(), message.to_owned());
-    ApiError::Invalid(vec![Field {
-        member,
-        message,
-        code: None,
-    }])
-}
-
 /// Refuses a body with an id that is not the one in the path.
 pub(super) fn same_id<I: PartialEq, E>(
     in_path: &I,
@@ -45,7 +35,7 @@ pub(super) fn same_id<I: PartialEq, E>(
     match in_body.map(parse) {
         Some(Ok(id)) if id == *in_path => Ok(()),
         None => Ok(()),
-        Some(_) => Err(other_than_the_path("id", "differs from the id in the path")),
+        Some(_) => Err(ApiError::wrong("id", "differs from the id in the path")),
     }
 }
 

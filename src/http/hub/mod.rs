@@ -18,7 +18,6 @@ use super::reply::Reply;
 use super::request::{ACCESS_TOKEN, Request};
 use super::upgrade::Upgrade;
 use super::wire;
-use crate::model::Field;
 use crate::service::{App, Caller, Reach};
 use crate::store::Store;
 
@@ -84,11 +83,8 @@ pub(super) async fn negotiate<S: Store>(
 fn version_of(text: &str) -> Result<u8, ApiError> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number {
-        return Err(ApiError::Invalid(vec![Field {
-            member: "negotiateVersion".to_owned(),
-            message: "must be a whole number, 0 or greater".to_owned(),
-            code: None,
-        }]));
+        let message = "must be a whole number, 0 or greater";
+        return Err(ApiError::wrong("negotiateVersion", message));
     }
     Ok(text.parse().unwrap_or(u8::MAX).min(NEGOTIATE_VERSION))
 }
