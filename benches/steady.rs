@@ -1,5 +1,6 @@
 //! What checks wait for while something else goes on: a sweep of a hundred
-//! thousand sessions that expire at once, a backup, logins at the cap of hashing.
+//! thousand sessions that expire at once, a backup, logins at the cap of hashing,
+//! a thousand readers of events.
 //! At 30 % of the capacity, each request sent at its own time (`support/paced.rs`),
 //! with a quiet stretch before each.
 //!
@@ -8,6 +9,8 @@
 
 mod support;
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -48,12 +51,21 @@ const SWEEP_MAX: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Connections that log in at once.
 const LOGINS: usize = 4;
+/// Readers of events.
+const READERS: usize = 1_000;
+/// From one thing that all readers are told to the next: a shop of a few hundred
+/// tills in the morning.
+const EVENT_EVERY: Duration = Duration::from_millis(100);
+/// How long the last event may be on its way to the last reader.
+const TOLD_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Where the server runs.
 const SERVER_CORE: usize = 0;
 /// Where the load runs.
 const CLIENT_CORE: usize = 1;
 /// How many times the quiet p99 the p99 may be.
 const OF_QUIET_MAX: f64 = 2.0;
+/// The same beside readers of events.
+const OF_NO_READERS_MAX: f64 = 1.5;
 
 fn main() {
     if !support::is_bench() {
@@ -86,6 +98,21 @@ fn main() {
     table.row(&load.beside("backups, one after the other", || {
         back_up_for_a(&place, STRETCH);
     }));
+    let quiet = load.quiet();
+    let mut readers = Readers::connect(&server);
+    table.row(
+        &load.against(&quiet, "1,000 readers of events", OF_NO_READERS_MAX, || {
+            for_a(STRETCH);
+        }),
+    );
+    let before = readers.told();
+    let mut begun = 0;
+    let name = "1,000 readers of events, told of ten logins a second";
+    table.row(&load.against(&quiet, name, OF_NO_READERS_MAX, || {
+        begun = begin_for_a(&server, STRETCH);
+    }));
+    readers.must_have_been_told(before, begun);
+    drop(readers);
     let capacity = load.capacity;
     server.stop();
     let due = doom(&place);
@@ -173,11 +200,31 @@ impl<'a> Load<'a> {
         })
     }
 
+    /// The checks paced at the share of the capacity until `meanwhile` is over.
+    fn paced(&self, meanwhile: impl FnOnce()) -> (Paced, Duration) {
+        let gap = Duration::from_secs_f64(100.0 / f64::from(PERCENT) / self.capacity);
+        self.run(Pace::Every(gap), meanwhile)
+    }
+
+    /// A stretch in which nothing else goes on.
+    fn quiet(&self) -> Paced {
+        self.paced(|| for_a(STRETCH)).0
+    }
+
     /// A quiet stretch, then one in which something goes on.
     fn beside(&self, name: &str, meanwhile: impl FnOnce()) -> [String; 9] {
-        let gap = Duration::from_secs_f64(100.0 / f64::from(PERCENT) / self.capacity);
-        let (quiet, _) = self.run(Pace::Every(gap), || std::thread::sleep(STRETCH));
-        let (busy, took) = self.run(Pace::Every(gap), meanwhile);
+        self.against(&self.quiet(), name, OF_QUIET_MAX, meanwhile)
+    }
+
+    /// A stretch in which something goes on, held against a quiet one.
+    fn against(
+        &self,
+        quiet: &Paced,
+        name: &str,
+        at_most: f64,
+        meanwhile: impl FnOnce(),
+    ) -> [String; 9] {
+        let (busy, took) = self.paced(meanwhile);
         let ratio = busy.permille_millis(990) / quiet.permille_millis(990);
         say(&format!("measured beside {name}"));
         [
@@ -188,10 +235,84 @@ impl<'a> Load<'a> {
             format!("{:.3}", busy.permille_millis(990)),
             format!("{:.3}", quiet.permille_millis(990)),
             format!("{ratio:.2} x"),
-            format!("{OF_QUIET_MAX} x"),
-            verdict(ratio <= OF_QUIET_MAX),
+            format!("{at_most} x"),
+            verdict(ratio <= at_most),
         ]
     }
+}
+
+/// Readers of `/events`, each with a session and a connection of its own. What
+/// they are told waits in their sockets until somebody looks: reading it would
+/// take time from the load.
+struct Readers(Vec<Reader>);
+
+struct Reader {
+    stream: TcpStream,
+    /// Everything it was sent.
+    heard: Vec<u8>,
+}
+
+impl Readers {
+    fn connect(server: &Server) -> Self {
+        let logins = shop::log_in_watchers(&server.address, READERS);
+        let readers = logins.iter().map(|login| {
+            let mut stream = TcpStream::connect(&server.address).expect("a connection");
+            let request = client::get(&server.address, "/events", &login.token);
+            stream.write_all(&request).expect("the server reads");
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).expect("an answer");
+            assert_eq!(&status[9..], b"200", "a reader");
+            stream.set_nonblocking(true).expect("an option");
+            let heard = Vec::new();
+            Reader { stream, heard }
+        });
+        let readers = readers.collect();
+        say(&format!("{READERS} readers of events"));
+        Self(readers)
+    }
+
+    /// How many notifications every reader has.
+    fn told(&mut self) -> usize {
+        let told = self.0.iter_mut().map(Reader::told);
+        told.min().expect("there are readers")
+    }
+
+    /// Every reader has been told of everything.
+    fn must_have_been_told(&mut self, before: usize, begun: usize) {
+        let until = Instant::now() + TOLD_WAIT_MAX;
+        while self.told() < before + begun {
+            assert!(Instant::now() < until, "a reader was not told everything");
+            std::thread::sleep(LOOK_EVERY);
+        }
+        assert!(begun > 0, "nothing was told");
+    }
+}
+
+impl Reader {
+    /// Reads what has come; answers how many notifications that makes in all.
+    fn told(&mut self) -> usize {
+        match self.stream.read_to_end(&mut self.heard) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            ended => panic!("a reader was cut off: {ended:?}"),
+        }
+        let heard = String::from_utf8_lossy(&self.heard);
+        heard.matches("event: notification").count()
+    }
+}
+
+/// Logs in at a steady pace; answers how many did.
+fn begin_for_a(server: &Server, time: Duration) -> usize {
+    let started = Instant::now();
+    let mut connection = Connection::open(&server.address);
+    let mut begun = 0;
+    let mut next = started;
+    while next < started + time {
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        shop::log_in_another(&mut connection, begun);
+        begun += 1;
+        next += EVENT_EVERY;
+    }
+    begun
 }
 
 fn for_a(time: Duration) {

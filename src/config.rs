@@ -237,6 +237,8 @@ pub struct HttpConfig {
 pub struct EventsConfig {
     /// Who may read `/events` and the hub at once.
     pub readers_max: usize,
+    /// Changes that are kept for readers that are slow or come back.
+    pub kept_max: usize,
 }
 
 /// `[metrics]`
@@ -429,6 +431,7 @@ impl Config {
             },
             audit_retention: self.audit.retention,
             audit_max: self.audit.max,
+            changes_max: self.events.kept_max,
         }
     }
 

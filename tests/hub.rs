@@ -441,6 +441,47 @@ fn a_client_that_does_not_read_holds_nobody_up_and_ends_with_its_session() {
 }
 
 #[test]
+fn who_is_passed_by_more_changes_than_are_kept_is_told_to_look_anew_and_hears_what_follows() {
+    // Within the pause that a reader makes when it was told something.
+    const LOGINS: usize = 40;
+    let place = Place::with_shop().option("EVENTS__KEPT_MAX", "16");
+    let server = place.serve();
+    let owner = server.log_in("999", "BackOffice");
+    let mut client = Client::subscribed(&server, &owner);
+    let stream = format!(
+        "GET /events HTTP/1.0\r\nHost: x\r\n{}\r\n",
+        bearer(&owner.token)
+    );
+    let (_, mut events) = ask(&server, &stream);
+
+    for _ in 0..LOGINS {
+        server.log_in("1", "BackOffice");
+    }
+    let ended = server.delete("/sessions?userName=1", &owner.token);
+    assert_eq!(ended.status, 200, "{}", ended.text);
+
+    let mut told = 0;
+    while client.notification()["e"] != "resync" {
+        told += 1;
+    }
+    assert!(told < 2 * LOGINS, "nothing was left out");
+    let mut heard = String::new();
+    let mut part = [0; 64 * 1024];
+    while !heard.contains("event: resync\ndata: {}\n") {
+        let read = events.read(&mut part).expect("events");
+        assert!(read > 0, "the stream has ended");
+        heard.push_str(&String::from_utf8_lossy(&part[..read]));
+    }
+    let till = server.log_in("1", "P01");
+    assert_eq!(client.told(), is("created", &till));
+    while !heard.contains(&till.id) {
+        let read = events.read(&mut part).expect("events");
+        assert!(read > 0, "the stream has ended");
+        heard.push_str(&String::from_utf8_lossy(&part[..read]));
+    }
+}
+
+#[test]
 fn a_server_that_stops_lets_its_clients_go_at_once_and_tells_them_to_come_back() {
     let place = Place::with_shop();
     let server = place.serve();

@@ -53,11 +53,15 @@ impl Manager {
 
 /// A server that this manager has started.
 fn serve(place: &Place) -> Server {
+    Server::start(managed(place))
+}
+
+fn managed(place: &Place) -> Command {
     let mut command = place.command(&["serve", "--listen", "127.0.0.1:0"]);
     command
         .env("NOTIFY_SOCKET", place.path().join("notify"))
         .env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
-    Server::start(command)
+    command
 }
 
 #[test]
@@ -130,6 +134,59 @@ fn a_server_that_stands_still_gives_no_sign_of_life_until_it_goes_on() {
 
     assert_eq!(manager.told(), "WATCHDOG=1");
     server.log_in("1", "P02");
+}
+
+/// Words of the manager, one a line, without signs of life.
+fn told_but_life(manager: &Manager) -> Vec<String> {
+    loop {
+        let told = manager.told();
+        if told != "WATCHDOG=1" {
+            return told.lines().map(str::to_owned).collect();
+        }
+    }
+}
+
+#[test]
+fn a_reload_is_told_when_it_begins_and_when_it_is_over() {
+    let place = Place::with_shop();
+    let manager = Manager::listen(&place);
+    let server = serve(&place);
+    assert!(manager.told().starts_with("READY=1"));
+
+    for _ in 0..2 {
+        let before = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic).tv_sec;
+        server.signal("-HUP");
+
+        let reloading = told_but_life(&manager);
+        let micros = reloading
+            .get(1)
+            .and_then(|line| line.strip_prefix("MONOTONIC_USEC="))
+            .and_then(|micros| micros.parse::<i64>().ok())
+            .unwrap_or_else(|| panic!("{reloading:?}"));
+        assert_eq!(reloading[0], "RELOADING=1");
+        let after = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic).tv_sec;
+        assert!((before..=after).contains(&(micros / 1_000_000)));
+        assert_eq!(told_but_life(&manager), ["READY=1"]);
+    }
+    server.log_in("1", "P02");
+}
+
+#[test]
+fn under_tls_a_server_gives_signs_of_life_and_a_standstill_is_seen_as_well() {
+    let place = support::secure::place();
+    let manager = Manager::listen(&place);
+    let server = serve(&place);
+    assert_eq!(server.scheme, "https");
+    assert!(manager.told().starts_with("READY=1"));
+    assert_eq!(manager.told(), "WATCHDOG=1");
+    assert_eq!(manager.told(), "WATCHDOG=1");
+
+    server.signal("-STOP");
+    manager.forget();
+    assert_eq!(manager.told_within(3 * WATCHDOG), None);
+    server.signal("-CONT");
+
+    assert_eq!(manager.told(), "WATCHDOG=1");
 }
 
 #[test]

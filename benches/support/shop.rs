@@ -20,6 +20,8 @@ pub const PASSWORD: &str = "pass";
 /// Somebody whose password has a hash of the shipped cost; everybody else's is
 /// cheap.
 const DEAR: &str = "dear";
+/// Somebody who is told of everybody's sessions.
+const WATCHER: &str = "watcher";
 /// Connections that log in at once.
 const LOGIN_CONNECTIONS: usize = 64;
 /// How often a login that met a busy server is tried again.
@@ -59,6 +61,8 @@ pub fn store_file() -> String {
     let environments = ["BackOffice", "CashRegister", "PDA", "Tool"];
     let role = json!({"name": "worker", "label": "worker", "description": "",
         "rights": ["apiKeyCreate", "sessionCreate", "pos.sale"], "envNames": environments});
+    let overseer = json!({"name": "overseer", "label": "overseer", "description": "",
+        "rights": ["sessionReadAny"], "envNames": environments});
     let devices = (0..DEVICES).map(|n| {
         let environment = if n < DEVICES / 2 {
             "BackOffice"
@@ -77,8 +81,11 @@ pub fn store_file() -> String {
     });
     let dear = json!({"userName": DEAR, "name": "Somebody", "isActive": true, "isVirtual": false,
         "featureName": null, "passwordHash": dear_hash(), "devices": places});
-    let users = users.chain([dear]);
-    json!({"roles": [role], "devices": devices.collect::<Value>(), "users": users.collect::<Value>()})
+    let watcher = json!({"userName": WATCHER, "name": "Somebody", "isActive": true, "isVirtual": false,
+        "featureName": null, "password": PASSWORD,
+        "devices": [{"name": device_name(0), "isActive": true, "roles": ["overseer"]}]});
+    let users = users.chain([dear, watcher]);
+    json!({"roles": [role, overseer], "devices": devices.collect::<Value>(), "users": users.collect::<Value>()})
         .to_string()
 }
 
@@ -100,6 +107,18 @@ pub fn log_in_dear(connection: &mut Connection) {
         "{}",
         String::from_utf8_lossy(connection.body())
     );
+}
+
+/// Logs in somebody who is told of everybody's sessions, this many times.
+pub fn log_in_watchers(address: &str, n: usize) -> Vec<Login> {
+    let mut connection = Connection::open(address);
+    let logins = (0..n).map(|_| log_in_as(&mut connection, WATCHER, &device(0)));
+    logins.collect()
+}
+
+/// Logs in the user of the n-th session on its device.
+pub fn log_in_another(connection: &mut Connection, n: usize) -> Login {
+    log_in_as(connection, &user(n), &device(n))
 }
 
 /// Logs in `n` sessions over HTTP, in a random order.
@@ -130,12 +149,12 @@ fn log_in_some(address: &str, n: usize, next: &AtomicUsize) -> Vec<Login> {
         if i >= n {
             return logins;
         }
-        logins.push(log_in_once(&mut connection, i));
+        logins.push(log_in_another(&mut connection, i));
     }
 }
 
-fn log_in_once(connection: &mut Connection, i: usize) -> Login {
-    let body = json!({"UserName": user(i), "Password": PASSWORD, "DeviceName": device(i)});
+fn log_in_as(connection: &mut Connection, user: &str, device: &str) -> Login {
+    let body = json!({"UserName": user, "Password": PASSWORD, "DeviceName": device});
     let body = body.to_string();
     let mut status = connection.post("/api/auth", &body);
     for _ in 0..LOGIN_TRIES_MAX {
@@ -147,7 +166,7 @@ fn log_in_once(connection: &mut Connection, i: usize) -> Login {
     }
     assert!(
         status == 200,
-        "login {i}: {status} {}",
+        "login of {user}: {status} {}",
         String::from_utf8_lossy(connection.body())
     );
     let answer: Value = serde_json::from_slice(connection.body()).expect("JSON");

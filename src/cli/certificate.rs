@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::signal::unix::Signal;
 
 use super::exit::{Exit, Failure};
+use super::notify::Manager;
 use crate::config::Config;
 use crate::model::Timestamp;
 use crate::server::{Certificate, CertificateFiles, Tls, Transport};
@@ -51,11 +52,13 @@ impl Speech {
     }
 
     /// Tells health and the log of the certificate. What is given back reads it
-    /// again whenever somebody says so, and is never done.
+    /// again whenever somebody says so, tells the service manager, and is never
+    /// done.
     pub fn look_after(
         self,
         app: Arc<App<SledStore>>,
         mut hangups: Signal,
+        manager: Option<Arc<Manager>>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let tls = match self {
             Self::Plain => None,
@@ -66,18 +69,21 @@ impl Speech {
         };
         async move {
             while hangups.recv().await.is_some() {
-                match &tls {
-                    None => {
-                        tracing::info!(target: "tls", "SIGHUP: there is no certificate to read again");
-                    }
-                    Some(tls) => reload(&app, Arc::clone(tls)).await,
+                let reload = reload(&app, tls.clone());
+                match &manager {
+                    None => reload.await,
+                    Some(manager) => manager.during(reload).await,
                 }
             }
         }
     }
 }
 
-async fn reload(app: &App<SledStore>, tls: Arc<Tls>) {
+async fn reload(app: &App<SledStore>, tls: Option<Arc<Tls>>) {
+    let Some(tls) = tls else {
+        tracing::info!(target: "tls", "SIGHUP: there is no certificate to read again");
+        return;
+    };
     // Disks can be slow, and requests go on.
     let read = tokio::task::spawn_blocking(move || tls.reload()).await;
     match read {

@@ -1,5 +1,5 @@
-//! What the service manager is told: ready, stopping, and that the server still
-//! works. The protocol is one datagram a word, to the socket that systemd names
+//! What the service manager is told: ready, reloading, stopping, and that the
+//! server still works. The protocol is one datagram a word, to the socket that systemd names
 //! (`sd_notify(3)`), so it takes no library.
 
 use std::io;
@@ -8,8 +8,10 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -37,6 +39,8 @@ pub struct Manager {
     address: UnixAddr,
     /// How long it waits for a sign of life; `None`: it does not.
     watchdog: Option<Duration>,
+    /// It has been told that the server is ready.
+    is_ready: AtomicBool,
 }
 
 impl Manager {
@@ -56,12 +60,30 @@ impl Manager {
                 socket,
                 address,
                 watchdog: watchdog(),
+                is_ready: AtomicBool::new(false),
             })
         });
         if let Err(error) = &manager {
             tracing::warn!(target: "serve", %error, "the service manager can not be told anything");
         }
         manager.ok()
+    }
+
+    /// Tells that the server reads something again, and once that is over,
+    /// that it is ready as before. One that is not ready yet tells neither.
+    pub async fn during<T>(&self, reload: impl Future<Output = T>) -> T {
+        let is_told = self.is_ready.load(Ordering::Acquire);
+        if is_told {
+            // The manager compares with the instant at which it asked for it.
+            let now = clock_gettime(ClockId::Monotonic);
+            let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
+            self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
+        }
+        let done = reload.await;
+        if is_told {
+            self.tell("READY=1");
+        }
+        done
     }
 
     fn tell(&self, words: &str) {
@@ -81,7 +103,7 @@ fn watchdog() -> Option<Duration> {
 /// Tells that the server is ready once it answers, that it works for as long as
 /// it does, and that it stops.
 pub async fn run(
-    manager: Manager,
+    manager: Arc<Manager>,
     app: Arc<App<SledStore>>,
     address: SocketAddr,
     full: impl Fn() -> bool,
@@ -92,6 +114,7 @@ pub async fn run(
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         manager.tell(&format!("READY=1\nSTATUS=listening on {address}"));
+        manager.is_ready.store(true, Ordering::Release);
         let Some(patience) = manager.watchdog else {
             return std::future::pending().await;
         };

@@ -122,13 +122,15 @@ async fn serve(config: &Config, args: &Serve, demo: Option<&DemoDir>) -> Result<
     let hangups = signal(SignalKind::hangup()).map_err(|error| Failure::new(Exit::Io, error))?;
     let mut background = start_background(&app, &config.data_dir);
     let (url, transport) = (speech.url(address), speech.transport());
-    background.push(tokio::spawn(speech.look_after(Arc::clone(&app), hangups)));
+    let manager = notify::Manager::from_environment().map(Arc::new);
+    let certificate = speech.look_after(Arc::clone(&app), hangups, manager.clone());
+    background.push(tokio::spawn(certificate));
     let signals = stop.wait();
     tokio::spawn(end_waits(Arc::clone(&app), signals.clone()));
     say_who_reaches_sessions(config.sessions.access);
     out!("tillgate listening on {url}");
     let routes = http::routes(&app, settings);
-    if let Some(manager) = notify::Manager::from_environment() {
+    if let Some(manager) = manager {
         let connections = Arc::clone(routes.connections());
         let full = move || connections.open() >= connections.max();
         let (app, signals) = (Arc::clone(&app), signals.clone());

@@ -124,7 +124,10 @@ impl Default for HttpConfig {
 
 impl Default for EventsConfig {
     fn default() -> Self {
-        Self { readers_max: 2_000 }
+        Self {
+            readers_max: 2_000,
+            kept_max: Rules::default().changes_max,
+        }
     }
 }
 

@@ -36,6 +36,8 @@ const ENDED_MAX: usize = 1_000_000;
 const AUDIT_MAX: usize = 1_000_000;
 /// Most readers of events.
 const READERS_MAX: usize = 1_000_000;
+/// Most changes that are kept for them.
+const EVENTS_KEPT_MAX: usize = 1_000_000;
 /// Most connections.
 const CONNECTIONS_MAX: usize = 1_000_000;
 /// The longest that the shortest password can be: people must be able to type
@@ -579,6 +581,12 @@ pub(super) static OPTIONS: &[ConfigOption] = &[
         "How many may read /events and the hub /signalr/v1/mainHub at once; more get\n503. Each is a connection of http.connections_max.",
         |c, t| put(&mut c.events.readers_max, number(t, 1..=READERS_MAX)),
         |c| c.events.readers_max.to_string(),
+    ),
+    ConfigOption::new(
+        "events.kept_max",
+        "How many changes are kept in memory for readers that are slow or come back,\nabout 250 bytes each. Who has missed more is told to look at everything anew.",
+        |c, t| put(&mut c.events.kept_max, number(t, 1..=EVENTS_KEPT_MAX)),
+        |c| c.events.kept_max.to_string(),
     ),
     ConfigOption::new(
         "metrics.token_file",

@@ -4,6 +4,8 @@
 //! Everything below HTTP speaks English. Sentences are translated here, on
 //! their way out; one that is not in the table goes out in English.
 
+mod slovak;
+
 use std::borrow::Cow;
 
 use warp::http::header::{ACCEPT_LANGUAGE, HeaderMap};
@@ -102,236 +104,34 @@ fn thousandths(text: &str) -> u32 {
 }
 
 fn translated(english: &str) -> Cow<'_, str> {
-    SLOVAK
+    slovak::SENTENCES
         .iter()
         .find_map(|(pattern, slovak)| fill(pattern, slovak, english))
         .map_or(Cow::Borrowed(english), Cow::Owned)
 }
 
-/// `slovak` if `english` fits `pattern`, with what stands at `{}`.
+/// `slovak` if `english` fits `pattern`, with what stands at each `{}`.
 fn fill(pattern: &str, slovak: &str, english: &str) -> Option<String> {
-    let Some((before, after)) = pattern.split_once("{}") else {
-        return (pattern == english).then(|| slovak.to_owned());
-    };
-    let hole = english.strip_prefix(before)?.strip_suffix(after)?;
-    Some(slovak.replacen("{}", hole, 1))
+    let mut pieces = pattern.split("{}");
+    let mut rest = english.strip_prefix(pieces.next()?)?;
+    let mut said = slovak.to_owned();
+    let mut pieces = pieces.peekable();
+    while let Some(piece) = pieces.next() {
+        // The last piece ends the sentence, whatever else it fits.
+        let hole = if pieces.peek().is_none() {
+            rest.strip_suffix(piece)?
+        } else {
+            let (hole, behind) = rest.split_once(piece)?;
+            rest = behind;
+            hole
+        };
+        if pieces.peek().is_none() {
+            rest = "";
+        }
+        said = said.replacen("{}", hole, 1);
+    }
+    rest.is_empty().then_some(said)
 }
-
-/// Sentences in Slovak; `{}` stands for a number or a name.
-const SLOVAK: &[(&str, &str)] = &[
-    // Titles of problem documents.
-    ("The request is not valid", "Požiadavka nie je platná"),
-    ("The request can not be read", "Požiadavku nemožno prečítať"),
-    ("Not logged in", "Neprihlásený"),
-    ("Not allowed", "Nepovolené"),
-    ("Not found", "Nenájdené"),
-    (
-        "This method is not available here",
-        "Táto metóda tu nie je dostupná",
-    ),
-    (
-        "No answer in an acceptable format",
-        "Odpoveď v prijateľnom formáte nie je dostupná",
-    ),
-    (
-        "The request came too slowly",
-        "Požiadavka prichádzala príliš pomaly",
-    ),
-    ("Changed in the meantime", "Medzičasom zmenené"),
-    ("The request is too large", "Požiadavka je príliš veľká"),
-    ("The address is too long", "Adresa je príliš dlhá"),
-    (
-        "The body is of another type than needed",
-        "Telo má iný typ, než je potrebné",
-    ),
-    ("Too many sessions", "Priveľa relácií"),
-    ("Locked for the time being", "Dočasne zamknuté"),
-    ("The headers are too large", "Hlavičky sú príliš veľké"),
-    ("Something went wrong here", "Na serveri nastala chyba"),
-    ("Not available at the moment", "Momentálne nedostupné"),
-    ("No room on the disk", "Na disku nie je miesto"),
-    // Validation: bodies.
-    ("is required", "je povinné"),
-    ("is already taken", "je už obsadené"),
-    (
-        "names the unknown device '{}'",
-        "uvádza neznáme zariadenie '{}'",
-    ),
-    (
-        "names the unknown user '{}'",
-        "uvádza neznámeho používateľa '{}'",
-    ),
-    ("can not be changed", "nemožno zmeniť"),
-    (
-        "must be 32 or 40 hex digits",
-        "musí mať 32 alebo 40 šestnástkových číslic",
-    ),
-    ("must be 64 hex digits", "musí mať 64 šestnástkových číslic"),
-    ("names the unknown role '{}'", "uvádza neznámu rolu '{}'"),
-    (
-        "takes the last active administrator with a password away",
-        "by odobralo posledného aktívneho správcu s heslom",
-    ),
-    ("is given more than once", "je uvedené viackrát"),
-    ("must be text", "musí byť text"),
-    ("must be true or false", "musí byť true alebo false"),
-    ("must be a list", "musí byť zoznam"),
-    (
-        "must be an address that begins with http:// or https:// and names a host",
-        "musí byť adresa, ktorá začína http:// alebo https:// a uvádza počítač",
-    ),
-    (
-        "must not hold a user name or password",
-        "nesmie obsahovať používateľské meno ani heslo",
-    ),
-    (
-        "must have at most 2048 characters",
-        "smie mať najviac 2048 znakov",
-    ),
-    (
-        "must not name a link-local address",
-        "nesmie uvádzať adresu miestnej linky",
-    ),
-    (
-        "must be session, user, device, role, apiKey or webhook",
-        "musí byť session, user, device, role, apiKey alebo webhook",
-    ),
-    ("must have at most 256 bytes", "smie mať najviac 256 bajtov"),
-    (
-        "is one too many: there are {} webhooks already",
-        "je navyše: webhookov je už {}",
-    ),
-    ("must be an object", "musí byť objekt"),
-    ("must be a whole number", "musí byť celé číslo"),
-    (
-        "must be BackOffice, CashRegister, PDA or Tool",
-        "musí byť BackOffice, CashRegister, PDA alebo Tool",
-    ),
-    (
-        "differs from the name in the path",
-        "sa líši od mena v adrese",
-    ),
-    (
-        "differs from the id in the path",
-        "sa líši od identifikátora v adrese",
-    ),
-    ("must not be empty", "nesmie byť prázdne"),
-    (
-        "must have at most {} characters",
-        "smie mať najviac {} znakov",
-    ),
-    (
-        "must have at least {} characters",
-        "najmenší počet znakov je {}",
-    ),
-    ("must have at most {} bytes", "smie mať najviac {} bajtov"),
-    (
-        "must not contain control characters, direction marks or '/'",
-        "nesmie obsahovať riadiace znaky, značky smeru ani '/'",
-    ),
-    (
-        "must not start or end with a space",
-        "nesmie začínať ani končiť medzerou",
-    ),
-    ("must not be '.' or '..'", "nesmie byť '.' ani '..'"),
-    (
-        "must be 1 to 64 characters of A-Z a-z 0-9 . _ -",
-        "musí mať 1 až 64 znakov z A-Z a-z 0-9 . _ -",
-    ),
-    (
-        "must hold a letter and a digit",
-        "musí obsahovať písmeno a číslicu",
-    ),
-    (
-        "is one of the passwords that are tried first",
-        "patrí medzi heslá, ktoré sa skúšajú ako prvé",
-    ),
-    (
-        "is one of the user's last passwords",
-        "patrí medzi posledné heslá používateľa",
-    ),
-    (
-        "is made from a name of the user or of a device",
-        "je zložené z mena používateľa alebo zariadenia",
-    ),
-    ("is not the password", "nie je platné heslo"),
-    // Validation: queries.
-    (
-        "is not a member that can be filtered by",
-        "nie je položka, podľa ktorej možno filtrovať",
-    ),
-    ("is not a known parameter", "nie je známy parameter"),
-    (
-        "must name at least one filter",
-        "musí uvádzať aspoň jeden filter",
-    ),
-    (
-        "can not stand here: only filters can",
-        "tu nemôže byť: môžu tu byť len filtre",
-    ),
-    (
-        "names '{}', which is not a member that can be sorted by",
-        "uvádza '{}', čo nie je položka, podľa ktorej možno triediť",
-    ),
-    (
-        "has a sort direction other than 'asc' and 'desc'",
-        "má iný smer triedenia než 'asc' a 'desc'",
-    ),
-    (
-        "asks for one key both ascending and descending",
-        "žiada jeden kľúč vzostupne aj zostupne",
-    ),
-    (
-        "is not valid percent-encoding",
-        "nie je platné percentové kódovanie",
-    ),
-    ("is not valid UTF-8", "nie je platné UTF-8"),
-    ("must be given only once", "smie byť uvedené iba raz"),
-    (
-        "must be a whole number, 0 or greater",
-        "musí byť celé číslo, 0 alebo väčšie",
-    ),
-    ("must be 'true' or 'false'", "musí byť 'true' alebo 'false'"),
-    ("must be a time such as {}", "musí byť čas, napríklad {}"),
-    ("has a quote that is not closed", "má neuzavretú úvodzovku"),
-    (
-        "has text behind a closing quote",
-        "má text za uzatváracou úvodzovkou",
-    ),
-    (
-        "has an operator with a wrong number of arguments",
-        "má operátor s nesprávnym počtom argumentov",
-    ),
-    (
-        "has an operator that does not fit the kind of its values",
-        "má operátor, ktorý sa nehodí k druhu hodnôt",
-    ),
-    (
-        "has an operator whose argument must not be empty",
-        "má operátor, ktorého argument nesmie byť prázdny",
-    ),
-    (
-        "goes beyond the number of operations a query may have",
-        "prekračuje počet operácií, ktoré dopyt smie mať",
-    ),
-    (
-        "lists more values than an operation may have",
-        "uvádza viac hodnôt, než operácia smie mať",
-    ),
-    (
-        "must be empty: there is nothing to include",
-        "musí byť prázdne: nie je čo pripojiť",
-    ),
-    (
-        "is not a cursor of this server",
-        "nie je kurzor tohto servera",
-    ),
-    (
-        "belongs to another filter or sort",
-        "patrí k inému filtru alebo triedeniu",
-    ),
-    ("can not stand beside $skip", "nesmie stáť vedľa $skip"),
-];
 
 #[cfg(test)]
 mod tests {
@@ -365,6 +165,21 @@ mod tests {
         assert_eq!(Language::English.say("is required"), "is required");
     }
 
+    #[test]
+    fn sentences_keep_every_name_in_its_place() {
+        let said = Language::Slovak
+            .say("The caller lacks rights of user 'Ján' on 'P01': pos.sale, pos.return.");
+        assert_eq!(
+            said,
+            "Volajúci nemá práva používateľa 'Ján' na 'P01': pos.sale, pos.return."
+        );
+        let said = Language::Slovak.say("The caller lacks rights of user 'Ján': pos.sale.");
+        assert_eq!(said, "Volajúci nemá práva používateľa 'Ján': pos.sale.");
+        assert_eq!(fill("a {} b", "x {}", "a 1 b 2"), None, "more behind it");
+        assert_eq!(fill("a", "x", "a b"), None);
+        assert_eq!(fill("a {} b {}", "x {} {}", "a 1"), None, "less of it");
+    }
+
     /// The sentences in the `#[error("...")]` lines of a source, from the enum
     /// of this name on, with `x` for what is filled in.
     fn sentences(source: &'static str, name: &str) -> Vec<String> {
@@ -396,6 +211,80 @@ mod tests {
         {
             assert_ne!(Language::Slovak.say(&sentence), sentence);
         }
+    }
+
+    /// What is said elsewhere than in problem documents.
+    const ELSEWHERE: [&str; 4] = [
+        "http/i18n/",
+        "http/metrics/",
+        "http/hub/talk.rs",
+        "http/hub/protocol.rs",
+    ];
+    /// Said to no client, or made of parts that the tests above try.
+    const NOT_AS_WRITTEN: [&str; 2] = [
+        "Only the server hashes a password again.",
+        "The caller lacks rights of x: x.",
+    ];
+
+    /// The texts of a source that are whole sentences, with `x` for what is
+    /// filled in.
+    fn whole_sentences(source: &str) -> Vec<String> {
+        let code = source.split("#[cfg(test)]").next().unwrap_or(source);
+        let lines = code.lines().filter(|line| !line.trim().starts_with("//"));
+        let code = lines.collect::<Vec<_>>().join("\n").replace("\\\"", "'");
+        let texts = code.split('"').skip(1).step_by(2);
+        let texts = texts.map(|text| {
+            let lines = text.split("\\\n").map(str::trim_start);
+            let mut said = String::new();
+            for piece in lines.collect::<String>().split_inclusive(['{', '}']) {
+                match piece.strip_suffix('}') {
+                    Some(_) => said.push('x'),
+                    None => said.push_str(piece.trim_end_matches('{')),
+                }
+            }
+            said
+        });
+        let is_sentence = |text: &String| {
+            text.starts_with(char::is_uppercase) && text.contains(' ') && text.ends_with('.')
+        };
+        texts.filter(is_sentence).collect()
+    }
+
+    fn sources(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).expect("a folder of sources") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                found.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_detail_of_a_problem_document_has_a_translation() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut files = Vec::new();
+        for folder in ["http", "service", "model/directory"] {
+            sources(&root.join(folder), &mut files);
+        }
+        files.retain(|path| {
+            let path = path.to_string_lossy();
+            !ELSEWHERE.iter().any(|part| path.contains(part)) && !path.contains("/tests")
+        });
+        let mut looked_at = 0;
+        for file in files {
+            let source = std::fs::read_to_string(&file).expect("a source");
+            for sentence in whole_sentences(&source) {
+                if NOT_AS_WRITTEN.contains(&sentence.as_str()) {
+                    continue;
+                }
+                let said = Language::Slovak.say(&sentence);
+                assert_ne!(said, sentence, "{}", file.display());
+                looked_at += 1;
+            }
+        }
+        assert!(looked_at > 30, "only {looked_at} sentences were found");
     }
 
     #[test]

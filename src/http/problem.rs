@@ -1,6 +1,7 @@
 //! What goes wrong with a request, and how it is told: one enum with a variant
 //! for each way the client reacts, and the RFC 9457 document for each.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -313,9 +314,9 @@ impl ApiError {
         } = self.kind();
         Document {
             kind: format!("urn:tillgate:problem:{urn}"),
-            title: language.say(title).into_owned(),
+            title: language.say(title),
             status: status.as_u16(),
-            detail: self.detail(),
+            detail: self.detail().map(|detail| language.say(detail)),
             instance: Some(instance).filter(|instance| !instance.is_empty()),
             trace_id,
             error_code,
@@ -348,10 +349,10 @@ impl ApiError {
 struct Document<'a> {
     #[serde(rename = "type")]
     kind: String,
-    title: String,
+    title: Cow<'static, str>,
     status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
+    detail: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<&'a str>,
     trace_id: &'a str,

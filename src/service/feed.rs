@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
+use super::waves::Waves;
 use super::{App, Caller, RETRY_AFTER, ServiceError};
 use crate::model::{KnownRight, SessionId, Timestamp};
 use crate::store::{FeedPlace, Revocations, Scope, Store};
@@ -27,6 +28,8 @@ pub struct Feed {
     /// Places of those who watch.
     pub(super) readers: Arc<Semaphore>,
     readers_max: usize,
+    /// How they are woken.
+    pub(super) waves: Waves,
     closing: watch::Sender<bool>,
 }
 
@@ -38,6 +41,7 @@ impl Feed {
             waiters: Semaphore::new(WAITERS_MAX),
             readers: Arc::new(Semaphore::new(readers_max)),
             readers_max,
+            waves: Waves::new(),
             closing: watch::Sender::new(false),
         }
     }

@@ -39,6 +39,7 @@ pub(crate) mod testing;
 mod tokens;
 pub mod unused;
 mod watch;
+mod waves;
 pub mod webhooks;
 
 pub use api_keys::{CreatedKey, GivenCredentials};

@@ -59,7 +59,7 @@ impl<S: Store> App<S> {
         let slot = Arc::clone(&self.feed.readers).try_acquire_owned();
         let slot = slot.map_err(|_| ServiceError::Busy(RETRY_AFTER))?;
         let changes = self.store.changes();
-        let told = changes.told();
+        let told = self.feed.waves.join(changes);
         Ok(Watcher {
             place: since.unwrap_or_else(|| changes.last()),
             lost: is_resumed && since.is_none(),

@@ -19,9 +19,6 @@ use crate::model::{
     Role, Session, Timestamp, User, Version, Webhook,
 };
 
-/// Changes that are kept for readers.
-const CHANGES_KEPT_MAX: usize = 16_384;
-
 /// What happened to a thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -127,6 +124,7 @@ pub struct ChangePart {
 #[derive(Debug)]
 pub struct Changes {
     list: Mutex<List>,
+    kept_max: usize,
     told: watch::Sender<ChangePlace>,
     /// Sessions that began.
     begun: Counter,
@@ -144,9 +142,10 @@ struct List {
 }
 
 impl Changes {
-    /// An empty feed behind this commit.
+    /// An empty feed behind this commit, which keeps so many changes for readers
+    /// that are slow or come back.
     #[must_use]
-    pub fn new(epoch: u64, commit: u64) -> Self {
+    pub fn new(epoch: u64, commit: u64, kept_max: usize) -> Self {
         let start = ChangePlace {
             epoch,
             commit,
@@ -159,6 +158,7 @@ impl Changes {
         };
         Self {
             list: Mutex::new(list),
+            kept_max,
             told: watch::Sender::new(start),
             begun: Counter::default(),
             ended: Default::default(),
@@ -210,7 +210,7 @@ impl Changes {
             what,
             written: OnceLock::new(),
         }));
-        if list.kept.len() > CHANGES_KEPT_MAX
+        if list.kept.len() > self.kept_max
             && let Some(oldest) = list.kept.pop_front()
         {
             list.from = oldest.place;
@@ -375,6 +375,8 @@ fn of(kind: ResourceKind, id: impl Display, version: Version) -> Changed {
 mod tests {
     use super::*;
 
+    const KEPT_MAX: usize = 16;
+
     fn add(changes: &Changes, commit: u64) {
         let what = Changed::Resource {
             kind: ResourceKind::Role,
@@ -409,7 +411,7 @@ mod tests {
 
     #[test]
     fn every_change_is_read_once_and_in_order_in_parts_of_any_size() {
-        let changes = Changes::new(1, 10);
+        let changes = Changes::new(1, 10, KEPT_MAX);
         let start = changes.last();
         for commit in [11, 11, 11, 14, 15, 15] {
             add(&changes, commit);
@@ -433,7 +435,7 @@ mod tests {
 
     #[test]
     fn a_place_of_another_epoch_or_ahead_or_from_before_the_opening_is_lost() {
-        let changes = Changes::new(1, 10);
+        let changes = Changes::new(1, 10, KEPT_MAX);
         add(&changes, 11);
         for lost in [
             place(2, 11, 0),
@@ -450,22 +452,22 @@ mod tests {
 
     #[test]
     fn a_reader_that_is_too_slow_loses_its_place_and_memory_stays_bounded() {
-        let changes = Changes::new(1, 0);
+        let changes = Changes::new(1, 0, KEPT_MAX);
         let start = changes.last();
-        for _ in 0..CHANGES_KEPT_MAX {
+        for _ in 0..KEPT_MAX {
             add(&changes, 1);
         }
         assert!(!changes.after(start, 1).lost);
         add(&changes, 2);
         assert!(changes.after(start, 1).lost);
-        assert_eq!(changes.list.lock().kept.len(), CHANGES_KEPT_MAX);
+        assert_eq!(changes.list.lock().kept.len(), KEPT_MAX);
         let oldest = changes.list.lock().from;
         assert_eq!(places(&changes.after(oldest, 1)), [(1, 2)]);
     }
 
     #[test]
     fn who_waits_is_woken_once_for_what_was_added_together() {
-        let changes = Changes::new(1, 0);
+        let changes = Changes::new(1, 0, KEPT_MAX);
         let mut told = changes.told();
         changes.tell();
         assert!(!told.has_changed().expect("the feed is there"));

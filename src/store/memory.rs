@@ -95,10 +95,11 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
+        let changes = Changes::new(0, 0, rules.changes_max);
         Self {
             rules,
             state: Mutex::new(State::default()),
-            changes: Changes::new(0, 0),
+            changes,
             outbox: Outbox::from_records(OutboxRecords::default()),
         }
     }

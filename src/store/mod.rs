@@ -84,6 +84,9 @@ pub struct Rules {
     pub audit_retention: Duration,
     /// How many entries the audit keeps at most.
     pub audit_max: usize,
+    /// How many changes the feed keeps at most for readers that are slow or come
+    /// back.
+    pub changes_max: usize,
 }
 
 impl Rules {
@@ -110,6 +113,7 @@ impl Default for Rules {
             lockout: LockoutRules::default(),
             audit_retention: Duration::from_secs(365 * 24 * 3600),
             audit_max: 100_000,
+            changes_max: 16_384,
         }
     }
 }

@@ -41,7 +41,6 @@ await browse(async (browser) => {
   await fill({ 'Login name': 'eva', Name: 'Eva', 'New password': 'first word' });
   await dialog.getByLabel('May sign in at T7').check();
   await dialog.locator('.place', { hasText: 'T7' }).getByLabel('Helper').check();
-  await dialog.getByLabel('Must choose').uncheck();
   await add();
   await done('Eva was added.');
   const eva = await signIn('eva', 'T7', 'first word');

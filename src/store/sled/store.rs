@@ -169,7 +169,7 @@ impl SledStore {
             table,
             archive,
             audit,
-            changes: Changes::new(head.epoch(), head.commit()),
+            changes: Changes::new(head.epoch(), head.commit(), rules.changes_max),
             outbox: Outbox::from_records(outbox),
             view: View::new(directory),
             signed: signed.into_iter().collect(),

@@ -3,6 +3,8 @@
 import { tag } from './i18n.js';
 import { setServerTime } from './time.js';
 
+// Calls that are under way for one purpose at the same time.
+const AT_ONCE = 4;
 const BASE = new URL('../', document.baseURI);
 
 // Why the API did not do as asked: its problem document.
@@ -87,4 +89,16 @@ export function query({ filters = [], sort, skip, take, count } = {}) {
 // The path of one thing.
 export function path(...segments) {
   return segments.map(encodeURIComponent).join('/');
+}
+
+// How many things of a list fit all filters; nothing of them is sent.
+export const count = async (list, ...filters) => (await get(`${list}${query({ filters, count: true })}`)).totalCount;
+
+// Does something with each, a few at a time.
+export async function forEach(items, work) {
+  const next = items.values();
+  const some = async () => {
+    for (const item of next) await work(item);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, some));
 }

@@ -39,10 +39,12 @@ export function choice(key, label, value, options, { hint, ...props } = {}) {
   return { key, control, read: () => control.value, ...labelled(label, hint, control) };
 }
 
-export function tick(key, label, value) {
+export function tick(key, label, value, { hint } = {}) {
   number += 1;
   const control = h('input', { type: 'checkbox', checked: value, id: `field-${number}` });
-  const node = h('div', { class: 'field tick' }, control, h('label', { for: control.id }, label));
+  const more = hint && h('span', { class: 'hint', id: `hint-${number}` }, hint);
+  if (more) control.setAttribute('aria-describedby', more.id);
+  const node = h('div', { class: 'field tick' }, control, h('label', { for: control.id }, label), more);
   return { key, control, node, read: () => control.checked, setError: () => {} };
 }
 

@@ -175,6 +175,7 @@ export default {
   'users.may': 'May sign in at {device}',
   'users.active': 'Active: may sign in',
   'users.mustChange': 'Must choose a password of their own first',
+  'users.mustChange.hint': 'On this page, or where the till’s program can do that. Until then nothing else works for this person.',
   'users.password.hint': 'Without one the person can not sign in',
   'users.setPassword': 'New password for {name}',
   'users.setPassword.go': 'Set password',

@@ -179,6 +179,7 @@ export default {
   'users.may': 'Smie sa prihlásiť na {device}',
   'users.active': 'Aktívne: smie sa prihlásiť',
   'users.mustChange': 'Najprv si musí zvoliť vlastné heslo',
+  'users.mustChange.hint': 'Na tejto stránke, alebo tam, kde to program pokladnice umožňuje. Dovtedy tejto osobe nič iné nefunguje.',
   'users.password.hint': 'Bez neho sa osoba nemôže prihlásiť',
   'users.setPassword': 'Nové heslo: {name}',
   'users.setPassword.go': 'Nastaviť heslo',

@@ -1,6 +1,6 @@
 // Who is on which till, since when, idle how long, and when it ends.
 
-import { get, query } from '../api.js';
+import { count, forEach, get, query } from '../api.js';
 import { ranks } from '../chart.js';
 import { named } from '../directory.js';
 import { button, h } from '../dom.js';
@@ -12,8 +12,6 @@ import { pick, search, table } from '../table.js';
 import { exact, now, span, when } from '../time.js';
 
 const BARS_MAX = 6;
-// Devices that are counted at the same time.
-const ASKED_AT_ONCE = 4;
 // Not oftener than this a list is asked for anew, and a picture.
 const LIST_MS = 1000;
 const PICTURE_MS = 10_000;
@@ -91,9 +89,6 @@ export default function nowView({ profile, may }) {
     picture.replaceChildren(ranks(t('now.picture'), rows.slice(0, BARS_MAX), more));
   }
 
-  // How many sessions a filter finds; nothing of them is sent.
-  const count = async (...filters) => (await get(`sessions${query({ filters, count: true })}`)).totalCount;
-
   // A till has one person at a time, whatever programs run on it. Of all other
   // devices each is asked for by itself, a few at once.
   async function look() {
@@ -104,14 +99,10 @@ export default function nowView({ profile, may }) {
       for (const { identity } of page.items) counts.device.set(identity.deviceName, 1);
       counts.env[env] = page.totalCount;
     };
-    const others = async (env) => (counts.env[env] = await count(['envName', 'eq', env]));
+    const others = async (env) => (counts.env[env] = await count('sessions', ['envName', 'eq', env]));
     await Promise.all(environments.map((env) => (sells(env) ? busy(env) : others(env))));
     const shared = deviceList().filter((one) => one.isActive && !sells(one.envName) && counts.env[one.envName] > 0);
-    const next = shared.values();
-    const ask = async () => {
-      for (const one of next) counts.device.set(one.name, await count(['deviceName', 'eq', one.name]));
-    };
-    await Promise.all(Array.from({ length: ASKED_AT_ONCE }, ask));
+    await forEach(shared, async ({ name }) => counts.device.set(name, await count('sessions', ['deviceName', 'eq', name])));
     showPicture(counts);
     showTiles(counts);
   }

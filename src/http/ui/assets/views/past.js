@@ -1,6 +1,6 @@
 // Sessions that have ended and why, and when in the day people come and go.
 
-import { get, query } from '../api.js';
+import { count, forEach, get, query } from '../api.js';
 import { hours } from '../chart.js';
 import { h } from '../dom.js';
 import { t } from '../i18n.js';
@@ -16,25 +16,23 @@ export const reasons = [
 const HOURS = 24;
 const HOUR_MS = 3_600_000;
 
-// Logins and endings in each of the last 24 hours.
+// Logins and endings in each of the last 24 hours, counted by the server.
 async function picture() {
   const end = new Date(now());
   end.setMinutes(60, 0, 0);
-  const start = end.getTime() - HOURS * HOUR_MS;
-  const since = new Date(start).toISOString();
-  const of = (from, member) => get(`${from}${query({ filters: [[member, 'gte', since]], sort: `-${member}`, take: 10_000 })}`);
-  const [live, begun, ended] = await Promise.all([
-    of('sessions', 'startedAt'),
-    of('sessions/ended', 'startedAt'),
-    of('sessions/ended', 'endedAt'),
-  ]);
-  const rows = Array.from({ length: HOURS }, (_, at) => [`${String(new Date(start + at * HOUR_MS).getHours()).padStart(2, '0')}:00`, 0, 0]);
-  const add = (iso, place) => {
-    const row = rows[Math.floor((Date.parse(iso) - start) / HOUR_MS)];
-    if (row) row[place] += 1;
-  };
-  for (const one of [...live.items, ...begun.items]) add(one.startedAt, 1);
-  for (const one of ended.items) add(one.endedAt, 2);
+  const hour = (at) => new Date(end.getTime() - (HOURS - at) * HOUR_MS);
+  const rows = Array.from({ length: HOURS }, (_, at) => [`${String(hour(at).getHours()).padStart(2, '0')}:00`, 0, 0]);
+  await forEach([...rows.keys()], async (at) => {
+    const from = hour(at).toISOString();
+    const within = (member) => [[member, 'gte', from], [member, 'lt', hour(at + 1).toISOString()]];
+    // What began in this hour has ended since then, if at all: no need to look further back.
+    const [living, over, ended] = await Promise.all([
+      count('sessions', ...within('startedAt')),
+      count('sessions/ended', ...within('startedAt'), ['endedAt', 'gte', from]),
+      count('sessions/ended', ...within('endedAt')),
+    ]);
+    rows[at] = [rows[at][0], living + over, ended];
+  });
   return hours(t('past.picture'), [t('past.logins'), t('past.endings')], rows);
 }
 

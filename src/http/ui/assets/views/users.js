@@ -35,13 +35,16 @@ function places(user) {
   return custom('devices', node, () => rows.map((row) => row.read()).filter(Boolean));
 }
 
+// Off unless somebody wants it: few programs of tills let people choose one.
+const mustChange = (value) => tick('mustChangePassword', t('users.mustChange'), value, { hint: t('users.mustChange.hint') });
+
 function fields(user, isNew) {
   return [
     text('userName', t('users.login'), user.userName, { hint: t('users.login.hint'), required: true }),
     text('name', t('users.name'), user.name),
     isNew && text('password', t('password.new'), '', { type: 'password', autocomplete: 'new-password', hint: t('users.password.hint') }),
     tick('isActive', t('users.active'), user.isActive ?? true),
-    tick('mustChangePassword', t('users.mustChange'), user.mustChangePassword ?? isNew),
+    mustChange(user.mustChangePassword ?? false),
     places(user),
   ].filter(Boolean);
 }
@@ -71,7 +74,7 @@ async function setPassword(user) {
     t('users.setPassword', { name: user.name }),
     [
       text('password', t('password.new'), '', { type: 'password', autocomplete: 'new-password', required: true }),
-      tick('mustChangePassword', t('users.mustChange'), true),
+      mustChange(false),
     ],
     {
       label: t('password.change'),
