@@ -18,7 +18,7 @@ use serde_json::Value;
 use support::client::{self, Connection};
 use support::paced::{self, Pace, Paced};
 use support::place::{Place, Server, keep_to_core};
-use support::report::{Table, cores, rate, verdict, wall};
+use support::report::{Table, cores, median, rate, verdict, wall};
 use support::shop::{self, Login};
 use support::walk::Walk;
 use support::{cpu, fill, say};
@@ -51,6 +51,10 @@ const SWEEP_MAX: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Connections that log in at once.
 const LOGINS: usize = 4;
+/// How long to wait for a backup that is under way.
+const BACKUP_WAIT: Duration = Duration::from_millis(20);
+/// Rounds without and with readers of events.
+const READER_ROUNDS: usize = 3;
 /// Readers of events.
 const READERS: usize = 1_000;
 /// From one thing that all readers are told to the next: a shop of a few hundred
@@ -96,23 +100,11 @@ fn main() {
         log_in_for_a(&server, STRETCH);
     }));
     table.row(&load.beside("backups, one after the other", || {
-        back_up_for_a(&place, STRETCH);
+        back_up_for_a(&server, STRETCH);
     }));
-    let quiet = load.quiet();
-    let mut readers = Readers::connect(&server);
-    table.row(
-        &load.against(&quiet, "1,000 readers of events", OF_NO_READERS_MAX, || {
-            for_a(STRETCH);
-        }),
-    );
-    let before = readers.told();
-    let mut begun = 0;
-    let name = "1,000 readers of events, told of ten logins a second";
-    table.row(&load.against(&quiet, name, OF_NO_READERS_MAX, || {
-        begun = begin_for_a(&server, STRETCH);
-    }));
-    readers.must_have_been_told(before, begun);
-    drop(readers);
+    for row in load.beside_readers() {
+        table.row(&row);
+    }
     let capacity = load.capacity;
     server.stop();
     let due = doom(&place);
@@ -213,32 +205,61 @@ impl<'a> Load<'a> {
 
     /// A quiet stretch, then one in which something goes on.
     fn beside(&self, name: &str, meanwhile: impl FnOnce()) -> [String; 9] {
-        self.against(&self.quiet(), name, OF_QUIET_MAX, meanwhile)
+        let quiet = self.quiet();
+        let busy = self.paced(meanwhile);
+        say(&format!("measured beside {name}"));
+        row(name, &[quiet], &[busy], OF_QUIET_MAX)
     }
 
-    /// A stretch in which something goes on, held against a quiet one.
-    fn against(
-        &self,
-        quiet: &Paced,
-        name: &str,
-        at_most: f64,
-        meanwhile: impl FnOnce(),
-    ) -> [String; 9] {
-        let (busy, took) = self.paced(meanwhile);
-        let ratio = busy.permille_millis(990) / quiet.permille_millis(990);
-        say(&format!("measured beside {name}"));
+    /// Stretches without readers of events, with them, and while they are told
+    /// something, in turn.
+    fn beside_readers(&self) -> [[String; 9]; 2] {
+        let (mut quiet, mut idle, mut told) = (Vec::new(), Vec::new(), Vec::new());
+        for round in 0..READER_ROUNDS {
+            quiet.push(self.quiet());
+            let mut readers = Readers::connect(self.server);
+            idle.push(self.paced(|| for_a(STRETCH)));
+            let before = readers.told();
+            let mut begun = 0;
+            told.push(self.paced(|| begun = begin_for_a(self.server, STRETCH)));
+            readers.must_have_been_told(before, begun);
+            say(&format!(
+                "beside readers: {} of {READER_ROUNDS} rounds",
+                round + 1
+            ));
+        }
+        let connected = format!("{READERS} readers of events");
+        let busy = format!("{READERS} readers of events, told of ten logins a second");
         [
-            name.to_owned(),
-            format!("{:.1}", took.as_secs_f64()),
-            rate(f64::from(busy.answers()) / took.as_secs_f64()),
-            format!("{:.3}", busy.permille_millis(500)),
-            format!("{:.3}", busy.permille_millis(990)),
-            format!("{:.3}", quiet.permille_millis(990)),
-            format!("{ratio:.2} x"),
-            format!("{at_most} x"),
-            verdict(ratio <= at_most),
+            row(&connected, &quiet, &idle, OF_NO_READERS_MAX),
+            row(&busy, &quiet, &told, OF_NO_READERS_MAX),
         ]
     }
+}
+
+/// What checks waited for while something went on, beside what they waited for
+/// otherwise; the middle of several stretches.
+fn row(name: &str, quiet: &[Paced], busy: &[(Paced, Duration)], at_most: f64) -> [String; 9] {
+    let of_quiet: Vec<f64> = quiet.iter().map(|it| it.permille_millis(990)).collect();
+    let of_busy = |what: &dyn Fn(&(Paced, Duration)) -> f64| {
+        let all: Vec<f64> = busy.iter().map(what).collect();
+        median(&all)
+    };
+    let p99 = of_busy(&|(paced, _)| paced.permille_millis(990));
+    let ratio = p99 / median(&of_quiet);
+    [
+        name.to_owned(),
+        format!("{:.1}", of_busy(&|(_, took)| took.as_secs_f64())),
+        rate(of_busy(&|(paced, took)| {
+            f64::from(paced.answers()) / took.as_secs_f64()
+        })),
+        format!("{:.3}", of_busy(&|(paced, _)| paced.permille_millis(500))),
+        format!("{p99:.3}"),
+        format!("{:.3}", median(&of_quiet)),
+        format!("{ratio:.2} x"),
+        format!("{at_most} x"),
+        verdict(ratio <= at_most),
+    ]
 }
 
 /// Readers of `/events`, each with a session and a connection of its own. What
@@ -254,7 +275,7 @@ struct Reader {
 
 impl Readers {
     fn connect(server: &Server) -> Self {
-        let logins = shop::log_in_watchers(&server.address, READERS);
+        let logins = shop::log_in_overseers(&server.address, READERS);
         let readers = logins.iter().map(|login| {
             let mut stream = TcpStream::connect(&server.address).expect("a connection");
             let request = client::get(&server.address, "/events", &login.token);
@@ -334,11 +355,22 @@ fn log_in_for_a(server: &Server, time: Duration) {
     });
 }
 
-fn back_up_for_a(place: &Place, time: Duration) {
+/// Backups of the server's own, each read back.
+fn back_up_for_a(server: &Server, time: Duration) {
+    let login = shop::log_in_overseers(&server.address, 1).remove(0);
+    let mut connection = Connection::open(&server.address);
     let until = Instant::now() + time;
+    let mut made = 0;
     while Instant::now() < until {
-        place.back_up();
+        match connection.post_as(&login.token, "/backups", "") {
+            201 => made += 1,
+            // The one before is not read back yet.
+            503 => std::thread::sleep(BACKUP_WAIT),
+            status => panic!("a backup: {status}"),
+        }
     }
+    say(&format!("{made} backups"));
+    assert!(made > 0, "no backup was made");
 }
 
 /// Waits until this many sessions were swept since the server's start.

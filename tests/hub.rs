@@ -466,7 +466,7 @@ fn who_is_passed_by_more_changes_than_are_kept_is_told_to_look_anew_and_hears_wh
     }
     assert!(told < 2 * LOGINS, "nothing was left out");
     let mut heard = String::new();
-    let mut part = [0; 64 * 1024];
+    let mut part = [0; 4096];
     while !heard.contains("event: resync\ndata: {}\n") {
         let read = events.read(&mut part).expect("events");
         assert!(read > 0, "the stream has ended");

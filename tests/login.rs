@@ -263,7 +263,7 @@ fn changing_the_own_password_ends_the_other_sessions_only() {
 }
 
 #[test]
-fn the_first_administrator_is_made_with_the_code_from_the_screen_and_only_once() {
+fn neither_a_wrong_code_nor_that_of_an_earlier_start_makes_an_administrator() {
     let place = Place::empty().option("LOG__LEVEL", "warn");
     let server = place.serve();
     let body = |code: &str| json!({"code": code, "userName": "chief", "name": "Chief", "password": "pass", "deviceName": "Office"});

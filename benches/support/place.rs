@@ -60,6 +60,8 @@ impl Place {
             .env("TILLGATE_PASSWORD__ARGON2_ITERATIONS", "1")
             .env("TILLGATE_PASSWORD__LENGTH_MIN", "4")
             .env("TILLGATE_PASSWORD__BLOCK_COMMON", "false")
+            .env("TILLGATE_BACKUP__DIRECTORY", self.path().join("backups"))
+            .env("TILLGATE_BACKUP__EVERY", "off")
             // Requests are signed before the load, and sent again and again.
             .env("TILLGATE_NWS4__WINDOW", "1h")
             .args(args);
@@ -70,19 +72,6 @@ impl Place {
     pub fn serve(&self, core: Option<usize>) -> Server {
         let command = self.command(core, &["serve", "--listen", "127.0.0.1:0"]);
         Server::start(command, &self.path().join("serve.log"))
-    }
-
-    /// Makes a backup beside the running server, and throws it away.
-    pub fn back_up(&self) {
-        let file = self.path().join("shop.backup");
-        let made = self.command(None, &["backup"]).arg(&file).output();
-        let made = made.expect("the binary runs");
-        assert!(
-            made.status.success(),
-            "{}",
-            String::from_utf8_lossy(&made.stderr)
-        );
-        std::fs::remove_file(&file).expect("the backup was made");
     }
 
     /// Bytes of the database's own files.

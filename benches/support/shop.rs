@@ -20,8 +20,8 @@ pub const PASSWORD: &str = "pass";
 /// Somebody whose password has a hash of the shipped cost; everybody else's is
 /// cheap.
 const DEAR: &str = "dear";
-/// Somebody who is told of everybody's sessions.
-const WATCHER: &str = "watcher";
+/// Somebody who may do everything.
+const OVERSEER: &str = "overseer";
 /// Connections that log in at once.
 const LOGIN_CONNECTIONS: usize = 64;
 /// How often a login that met a busy server is tried again.
@@ -62,7 +62,7 @@ pub fn store_file() -> String {
     let role = json!({"name": "worker", "label": "worker", "description": "",
         "rights": ["apiKeyCreate", "sessionCreate", "pos.sale"], "envNames": environments});
     let overseer = json!({"name": "overseer", "label": "overseer", "description": "",
-        "rights": ["sessionReadAny"], "envNames": environments});
+        "rights": ["admin"], "envNames": environments});
     let devices = (0..DEVICES).map(|n| {
         let environment = if n < DEVICES / 2 {
             "BackOffice"
@@ -81,10 +81,10 @@ pub fn store_file() -> String {
     });
     let dear = json!({"userName": DEAR, "name": "Somebody", "isActive": true, "isVirtual": false,
         "featureName": null, "passwordHash": dear_hash(), "devices": places});
-    let watcher = json!({"userName": WATCHER, "name": "Somebody", "isActive": true, "isVirtual": false,
+    let overseer_user = json!({"userName": OVERSEER, "name": "Somebody", "isActive": true, "isVirtual": false,
         "featureName": null, "password": PASSWORD,
         "devices": [{"name": device_name(0), "isActive": true, "roles": ["overseer"]}]});
-    let users = users.chain([dear, watcher]);
+    let users = users.chain([dear, overseer_user]);
     json!({"roles": [role, overseer], "devices": devices.collect::<Value>(), "users": users.collect::<Value>()})
         .to_string()
 }
@@ -109,10 +109,11 @@ pub fn log_in_dear(connection: &mut Connection) {
     );
 }
 
-/// Logs in somebody who is told of everybody's sessions, this many times.
-pub fn log_in_watchers(address: &str, n: usize) -> Vec<Login> {
+/// Logs in somebody who may do everything, and is told of everybody's sessions,
+/// this many times.
+pub fn log_in_overseers(address: &str, n: usize) -> Vec<Login> {
     let mut connection = Connection::open(address);
-    let logins = (0..n).map(|_| log_in_as(&mut connection, WATCHER, &device(0)));
+    let logins = (0..n).map(|_| log_in_as(&mut connection, OVERSEER, &device(0)));
     logins.collect()
 }
 

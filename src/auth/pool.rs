@@ -6,13 +6,13 @@
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use self::queue::{Full, Queue};
-use super::password::{self, HashError, HashParams};
+use super::password::{self, HashError, HashParams, Workspace};
 use super::secret::Secret;
 use crate::meter::{Counter, Distribution, Histogram};
 
@@ -20,6 +20,8 @@ mod queue;
 
 /// How much nicer to others a hashing thread is than the serving ones.
 const NICENESS: i32 = 10;
+/// How long a thread keeps its memory for the next password.
+const MEMORY_KEPT: Duration = Duration::from_millis(200);
 
 /// Why a password was neither hashed nor verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -213,16 +215,17 @@ fn work(shared: &Shared) {
     // On Linux this is the priority of the thread, not of the process. It only
     // helps; a system that refuses it hashes all the same.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
-    while let Some(job) = next(shared) {
+    let mut workspace = Workspace::default();
+    while let Some(job) = next(shared, &mut workspace) {
         let started = Instant::now();
         // A panic answers its caller by dropping the job, and ends nothing else.
-        let _ = catch_unwind(AssertUnwindSafe(|| job.carry_out()));
+        let _ = catch_unwind(AssertUnwindSafe(|| job.carry_out(&mut workspace)));
         shared.hashed.count(started.elapsed());
     }
 }
 
 /// Waits for the next job that somebody waits for; `None` when the pool ends.
-fn next(shared: &Shared) -> Option<Job> {
+fn next(shared: &Shared, workspace: &mut Workspace) -> Option<Job> {
     let mut state = shared.state.lock();
     loop {
         if state.ending {
@@ -231,6 +234,11 @@ fn next(shared: &Shared) -> Option<Job> {
         match state.queue.pop() {
             Some(job) if job.is_wanted() => return Some(job),
             Some(_) => {}
+            None if workspace.holds_memory() => {
+                if shared.changed.wait_for(&mut state, MEMORY_KEPT).timed_out() {
+                    MutexGuard::unlocked(&mut state, || *workspace = Workspace::default());
+                }
+            }
             None => shared.changed.wait(&mut state),
         }
     }
@@ -245,7 +253,7 @@ impl Job {
         }
     }
 
-    fn carry_out(self) {
+    fn carry_out(self, workspace: &mut Workspace) {
         // A caller that has left meanwhile misses nothing.
         match self {
             Self::Verify {
@@ -253,14 +261,14 @@ impl Job {
                 against,
                 answer,
             } => {
-                let _ = answer.send(password::verify(&password, &against));
+                let _ = answer.send(workspace.verify(&password, &against));
             }
             Self::Hash {
                 password,
                 params,
                 answer,
             } => {
-                let _ = answer.send(password::hash(&password, params));
+                let _ = answer.send(workspace.hash(&password, params));
             }
         }
     }
@@ -382,10 +390,11 @@ mod tests {
         assert!(poll(stays.as_mut()).is_pending());
 
         // The thread comes to work: the first job it takes is the one wanted.
-        let job = next(&pool.shared).unwrap();
+        let mut workspace = Workspace::default();
+        let job = next(&pool.shared, &mut workspace).unwrap();
         assert!(job.is_wanted());
         assert_eq!(waiting(&pool), 0);
-        job.carry_out();
+        job.carry_out(&mut workspace);
         assert!(matches!(poll(stays.as_mut()), Poll::Ready(Ok(_))));
     }
 

@@ -73,35 +73,40 @@ impl Timestamp {
         let (year, month, day) = civil_from_days(self.0.div_euclid(DAY_MILLIS));
         let of_day = self.0.rem_euclid(DAY_MILLIS);
         let (second, milli) = (of_day / 1000, of_day % 1000);
-        digits(out, year, 4);
-        out.push(b'-');
-        digits(out, month, 2);
-        out.push(b'-');
-        digits(out, day, 2);
-        out.push(b'T');
-        digits(out, second / 3600, 2);
-        out.push(b':');
-        digits(out, second / 60 % 60, 2);
-        out.push(b':');
-        digits(out, second % 60, 2);
-        if milli != 0 {
-            out.push(b'.');
-            digits(out, milli, 3);
-            while out.last() == Some(&b'0') {
-                out.pop();
-            }
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let parts = [
+            (0, year / 100),
+            (2, year % 100),
+            (5, month),
+            (8, day),
+            (11, second / 3600),
+            (14, second / 60 % 60),
+            (17, second % 60),
+            (20, milli / 10),
+        ];
+        for (at, number) in parts {
+            text[at] = digit(number / 10);
+            text[at + 1] = digit(number % 10);
         }
-        out.push(b'Z');
+        text[22] = digit(milli % 10);
+        // Without the zeros at the end of the fraction, and without an empty one.
+        let mut length = text.len() - 1;
+        while text[length - 1] == b'0' && length > FRACTION_AT {
+            length -= 1;
+        }
+        if length == FRACTION_AT {
+            length -= 1;
+        }
+        text[length] = b'Z';
+        out.extend_from_slice(&text[..=length]);
     }
 }
 
-fn digits(out: &mut Vec<u8>, mut number: i64, width: usize) {
-    let mut text = [b'0'; 4];
-    for digit in text[..width].iter_mut().rev() {
-        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
-        number /= 10;
-    }
-    out.extend_from_slice(&text[..width]);
+/// Where the digits behind the second begin.
+const FRACTION_AT: usize = 20;
+
+fn digit(number: i64) -> u8 {
+    b'0' + u8::try_from(number).unwrap_or(0)
 }
 
 /// Year, month and day of a day number (0 = 1970-01-01) in the proleptic

@@ -69,13 +69,23 @@ impl SweeperState {
 
 /// Sweeps until the task is dropped: wakes at the next deadline.
 pub async fn run<S: Store>(app: Arc<App<S>>) {
+    let mut whole = Swept::default();
     loop {
         let begun = Instant::now();
         match step(&app).await {
-            // As long as it took: half of a core is enough for who is not waited for.
-            Ok(swept) if swept.more => tokio::time::sleep(begun.elapsed().min(PAUSE_MAX)).await,
-            Ok(_) => sleep(&app).await,
+            Ok(swept) => {
+                whole.ended += swept.ended;
+                whole.purged += swept.purged;
+                if swept.more {
+                    // As long as it took: half of a core is enough for who is not waited for.
+                    tokio::time::sleep(begun.elapsed().min(PAUSE_MAX)).await;
+                } else {
+                    tell(&std::mem::take(&mut whole));
+                    sleep(&app).await;
+                }
+            }
             Err(error) => {
+                tell(&std::mem::take(&mut whole));
                 app.sweeper.report.lock().error = Some(error);
                 tokio::time::sleep(RETRY_AFTER).await;
             }
@@ -100,11 +110,15 @@ async fn step<S: Store>(app: &App<S>) -> Result<Swept, StoreError> {
     let now = app.now();
     let swept = app.store.sweep(now, SWEEP_BATCH_MAX).await?;
     app.sweeper.note(&swept, now);
+    Ok(swept)
+}
+
+/// What one sweep came to, in all its steps.
+fn tell(swept: &Swept) {
     if swept.ended > 0 || swept.purged > 0 {
         let (ended, purged) = (swept.ended, swept.purged);
         tracing::info!(target: "sweep", ended, purged, "swept");
     }
-    Ok(swept)
 }
 
 fn until(next: Option<Timestamp>, now: Timestamp) -> Duration {

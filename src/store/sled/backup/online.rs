@@ -4,6 +4,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::file::BackupFile;
 use super::take::{self, READ_MAX, Tokens, Waiting};
@@ -13,6 +16,25 @@ use crate::store::sled::store::SledStore;
 use crate::store::{Backups, Pending, StoreError};
 
 const THREAD: &str = "tillgate-backup";
+/// The longest pause between two steps.
+const PAUSE_MAX: Duration = Duration::from_millis(20);
+
+/// Pauses for as long as the work since the last pause took: half of a core is
+/// enough for who is not waited for, and requests go between the steps whatever
+/// the system makes of priorities.
+struct Breath(Mutex<Instant>);
+
+impl Breath {
+    fn new() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+
+    fn take(&self) {
+        let mut since = self.0.lock();
+        std::thread::sleep(since.elapsed().min(PAUSE_MAX));
+        *since = Instant::now();
+    }
+}
 
 impl Backups for SledStore {
     fn back_up(
@@ -26,7 +48,8 @@ impl Backups for SledStore {
     fn read_back(&self, file: PathBuf) -> Pending<'_, Result<BackupInfo, CheckError>> {
         let path = file.clone();
         let read = self.beside(THREAD, move || {
-            BackupFile::open(&path, &|_, _| {}).map(|read| read.info)
+            let breath = Breath::new();
+            BackupFile::open(&path, &move |_, _| breath.take()).map(|read| read.info)
         });
         let gone = move || std::io::Error::other("the store was closed meanwhile");
         Box::pin(async move {
@@ -54,7 +77,11 @@ impl SledStore {
         let is_over = Arc::clone(&waiting.0);
         let (scanned, reader) = (order.clone(), self.reader.clone());
         let taken = self.beside(THREAD, move || {
-            let read = |tree, key: Option<&[u8]>| reader.records_behind(tree, key, READ_MAX);
+            let breath = Breath::new();
+            let read = |tree, key: Option<&[u8]>| {
+                breath.take();
+                reader.records_behind(tree, key, READ_MAX)
+            };
             take::scan(
                 &scanned,
                 read,

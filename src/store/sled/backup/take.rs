@@ -21,7 +21,7 @@ use crate::store::sled::open::read::Contents;
 use crate::store::{SIGNING_KEYS, TokenState};
 
 /// Records read in one go: how long the writer may wait for its turn.
-pub const READ_MAX: usize = 256;
+pub const READ_MAX: usize = 64;
 /// Changes in one block at most.
 const BLOCK_CHANGES_MAX: usize = 1_024;
 
