@@ -93,9 +93,8 @@ pub fn verify(password: &Secret, against: &str) -> bool {
     Workspace::default().verify(password, against)
 }
 
-/// The memory of one hash after the other. The system has to clear 19 MiB page by
-/// page for whoever asks it for them again and again, which takes a twentieth of
-/// the time of a hash, and holds up others meanwhile.
+/// The memory of one hash after the other: for whoever asks for 19 MiB again and
+/// again the system clears them page by page each time.
 #[derive(Debug, Default)]
 pub struct Workspace(Vec<Block>);
 
