@@ -48,6 +48,13 @@ fn bearer(token: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
 }
 
+/// The same feed as Server-Sent Events, behind the head of the answer.
+fn events_for(server: &Server, login: &Login) -> TcpStream {
+    let credentials = bearer(&login.token);
+    let head = format!("GET /events HTTP/1.0\r\nHost: x\r\n{credentials}\r\n");
+    ask(server, &head).1
+}
+
 impl Client {
     /// A client that has got in and has said nothing yet.
     fn silent(server: &Server, login: &Login) -> Self {
@@ -190,11 +197,7 @@ fn the_hub_and_the_event_stream_tell_the_same_with_the_same_words() {
     let server = place.serve();
     let owner = server.log_in("999", "BackOffice");
     let mut client = Client::subscribed(&server, &owner);
-    let head = format!(
-        "GET /events HTTP/1.0\r\nHost: x\r\n{}\r\n",
-        bearer(&owner.token)
-    );
-    let (_, mut events) = ask(&server, &head);
+    let mut events = events_for(&server, &owner);
 
     let till = server.log_in("1", "P01");
     server.get(&format!("/sessions/{}", till.id), &till.token);
@@ -448,11 +451,7 @@ fn who_is_passed_by_more_changes_than_are_kept_is_told_to_look_anew_and_hears_wh
     let server = place.serve();
     let owner = server.log_in("999", "BackOffice");
     let mut client = Client::subscribed(&server, &owner);
-    let stream = format!(
-        "GET /events HTTP/1.0\r\nHost: x\r\n{}\r\n",
-        bearer(&owner.token)
-    );
-    let (_, mut events) = ask(&server, &stream);
+    let mut events = events_for(&server, &owner);
 
     for _ in 0..LOGINS {
         server.log_in("1", "BackOffice");

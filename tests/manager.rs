@@ -127,13 +127,17 @@ fn a_server_that_stands_still_gives_no_sign_of_life_until_it_goes_on() {
     assert_eq!(manager.told(), "WATCHDOG=1");
 
     // A writer that hangs alone is in the tests of the store.
+    stand_still(&manager, &server);
+    server.log_in("1", "P02");
+}
+
+/// While the server stands still nothing is told, and then it is again.
+fn stand_still(manager: &Manager, server: &Server) {
     server.signal("-STOP");
     manager.forget();
     assert_eq!(manager.told_within(3 * WATCHDOG), None);
     server.signal("-CONT");
-
     assert_eq!(manager.told(), "WATCHDOG=1");
-    server.log_in("1", "P02");
 }
 
 /// Words of the manager, one a line, without signs of life.
@@ -181,12 +185,7 @@ fn under_tls_a_server_gives_signs_of_life_and_a_standstill_is_seen_as_well() {
     assert_eq!(manager.told(), "WATCHDOG=1");
     assert_eq!(manager.told(), "WATCHDOG=1");
 
-    server.signal("-STOP");
-    manager.forget();
-    assert_eq!(manager.told_within(3 * WATCHDOG), None);
-    server.signal("-CONT");
-
-    assert_eq!(manager.told(), "WATCHDOG=1");
+    stand_still(&manager, &server);
 }
 
 #[test]

@@ -22,6 +22,8 @@ const SWEEP_BATCH_MAX: usize = 64;
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// The shortest sleep, so that a stream of single deadlines is swept together.
 const SLEEP_MIN: Duration = Duration::from_secs(1);
+/// How many times as long as a step the pause behind it is.
+const PAUSE_TIMES: u32 = 3;
 /// The longest pause between two steps of one sweep.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 /// How long to wait after a step that could not be written.
@@ -77,8 +79,8 @@ pub async fn run<S: Store>(app: Arc<App<S>>) {
                 whole.ended += swept.ended;
                 whole.purged += swept.purged;
                 if swept.more {
-                    // As long as it took: half of a core is enough for who is not waited for.
-                    tokio::time::sleep(begun.elapsed().min(PAUSE_MAX)).await;
+                    // Much longer than it took: nobody waits for it, and others have the core.
+                    tokio::time::sleep((begun.elapsed() * PAUSE_TIMES).min(PAUSE_MAX)).await;
                 } else {
                     tell(&std::mem::take(&mut whole));
                     sleep(&app).await;
