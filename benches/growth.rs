@@ -5,11 +5,10 @@ mod support;
 
 use std::time::Duration;
 
-use support::asking::cost_of;
-use support::client::Connection;
-use support::place::{Place, Server};
+use support::asking::{cost_of, cursor};
+use support::place::Place;
 use support::report::{Table, median, megabytes, per_second, rate};
-use support::shop::{self, Login};
+use support::shop;
 use support::{cpu, fill, say};
 
 /// The allocator of the real binary.
@@ -102,13 +101,4 @@ fn row(sessions: u32) -> [String; 10] {
         after,
         count,
     ]
-}
-
-/// The cursor at the end of a page.
-fn cursor(server: &Server, login: &Login, query: &str) -> String {
-    let mut connection = Connection::open(&server.address);
-    let answer = connection.get(&format!("/sessions?{query}"), &login.token);
-    let page: serde_json::Value = serde_json::from_slice(answer).expect("JSON");
-    let cursor = page["nextCursor"].as_str();
-    cursor.expect("more sessions follow").to_owned()
 }

@@ -10,9 +10,7 @@ mod support;
 use std::fs::File;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-use support::asking::{Cost, cost_of};
-use support::client::Connection;
+use support::asking::{Cost, cost_of, cursor, page};
 use support::place::{Place, Server};
 use support::report::{Table, megabytes, micros_each, per_second, rate, verdict};
 use support::shop::{self, Login};
@@ -174,26 +172,9 @@ fn start_row(kind: Kind, server: &Server) -> [String; 8] {
 
 /// Asks the started server how many sessions it has.
 fn prove_complete(server: &Server, login: &Login) {
-    let total = ask(server, login, "$count=true")["totalCount"].as_u64();
+    let total = page(server, login, "$count=true")["totalCount"].as_u64();
     let total = total.expect("in every list");
     assert!(total > u64::from(SESSIONS), "{total}: sessions are missing");
-}
-
-fn ask(server: &Server, login: &Login, query: &str) -> Value {
-    let mut connection = Connection::open(&server.address);
-    let answer = connection.get(&format!("/sessions?{query}"), &login.token);
-    serde_json::from_slice(answer).expect("JSON")
-}
-
-/// The cursor behind the page that ends where the deep pages begin.
-fn cursor(server: &Server, login: &Login, sort: &str) -> String {
-    let page = ask(
-        server,
-        login,
-        &format!("{sort}&$skip={}&$take=50", DEEP - 50),
-    );
-    let cursor = page["nextCursor"].as_str();
-    cursor.expect("more sessions follow").to_owned()
 }
 
 fn print_lists(server: &Server, login: &Login) {
@@ -208,7 +189,8 @@ fn print_lists(server: &Server, login: &Login) {
         "kept",
     ]);
     let by_access = "$sort=-lastAccessAt";
-    let behind = cursor(server, login, by_access);
+    let before = format!("{by_access}&$skip={}&$take=50", DEEP - 50);
+    let behind = cursor(server, login, &before);
     let of_cost = |query: &str| cost_of(server, login, query, LIST_REQUESTS, LIST_WAIT_MAX);
     for (name, query, limit) in [
         (

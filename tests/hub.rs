@@ -55,6 +55,16 @@ fn events_for(server: &Server, login: &Login) -> TcpStream {
     ask(server, &head).1
 }
 
+/// Reads on until this was heard.
+fn hear(events: &mut TcpStream, heard: &mut String, wanted: &str) {
+    let mut part = [0; 4096];
+    while !heard.contains(wanted) {
+        let read = events.read(&mut part).expect("events");
+        assert!(read > 0, "the stream has ended");
+        heard.push_str(&String::from_utf8_lossy(&part[..read]));
+    }
+}
+
 impl Client {
     /// A client that has got in and has said nothing yet.
     fn silent(server: &Server, login: &Login) -> Self {
@@ -445,7 +455,7 @@ fn a_client_that_does_not_read_holds_nobody_up_and_ends_with_its_session() {
 
 #[test]
 fn who_is_passed_by_more_changes_than_are_kept_is_told_to_look_anew_and_hears_what_follows() {
-    // Within the pause that a reader makes when it was told something.
+    // All end in one step, so that more changes than are kept come at once.
     const LOGINS: usize = 40;
     let place = Place::with_shop().option("EVENTS__KEPT_MAX", "16");
     let server = place.serve();
@@ -465,19 +475,10 @@ fn who_is_passed_by_more_changes_than_are_kept_is_told_to_look_anew_and_hears_wh
     }
     assert!(told < 2 * LOGINS, "nothing was left out");
     let mut heard = String::new();
-    let mut part = [0; 4096];
-    while !heard.contains("event: resync\ndata: {}\n") {
-        let read = events.read(&mut part).expect("events");
-        assert!(read > 0, "the stream has ended");
-        heard.push_str(&String::from_utf8_lossy(&part[..read]));
-    }
+    hear(&mut events, &mut heard, "event: resync\ndata: {}\n");
     let till = server.log_in("1", "P01");
     assert_eq!(client.told(), is("created", &till));
-    while !heard.contains(&till.id) {
-        let read = events.read(&mut part).expect("events");
-        assert!(read > 0, "the stream has ended");
-        heard.push_str(&String::from_utf8_lossy(&part[..read]));
-    }
+    hear(&mut events, &mut heard, &till.id);
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tillgate::http::Language;
+
 /// Which layers a layer may name, beside itself. What is missing here has no
 /// place in the tree yet: give it one in ARCHITECTURE.md first.
 const LAYERS: &[(&str, &[&str])] = &[
@@ -73,6 +75,20 @@ const DOCUMENTS: [&str; 11] = [
     "docs/tls.md",
     "docs/operation.md",
     "docs/webhooks.md",
+];
+
+/// Where sentences stand that are said elsewhere than in problem documents.
+const SAID_ELSEWHERE: [&str; 4] = [
+    "src/http/i18n/",
+    "src/http/metrics/",
+    "src/http/hub/talk.rs",
+    "src/http/hub/protocol.rs",
+];
+
+/// Said to no client, or made of parts that the tests of the language try.
+const NOT_AS_WRITTEN: [&str; 2] = [
+    "Only the server hashes a password again.",
+    "The caller lacks rights of x: x.",
 ];
 
 #[test]
@@ -187,6 +203,52 @@ fn no_file_names_somebody_s_machine() {
             );
         }
     }
+}
+
+#[test]
+fn every_detail_of_a_problem_document_has_a_translation() {
+    let mut looked_at = 0;
+    for file in rust_files(&["src/http", "src/service", "src/model/directory"]) {
+        let inside = file.strip_prefix(root()).expect("below the root");
+        let path = inside.to_string_lossy();
+        let is_elsewhere = SAID_ELSEWHERE.iter().any(|part| path.starts_with(part));
+        if is_elsewhere || path.contains("/tests") {
+            continue;
+        }
+        for sentence in whole_sentences(&read(&file)) {
+            if NOT_AS_WRITTEN.contains(&sentence.as_str()) {
+                continue;
+            }
+            let said = Language::Slovak.say(&sentence);
+            assert_ne!(said, sentence, "{}", file.display());
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 30, "only {looked_at} sentences were found");
+}
+
+/// The texts of a source that are whole sentences, with `x` for what is
+/// filled in.
+fn whole_sentences(source: &str) -> Vec<String> {
+    let code = source.split("#[cfg(test)]").next().unwrap_or(source);
+    let lines = code.lines().filter(|line| !line.trim().starts_with("//"));
+    let code = lines.collect::<Vec<_>>().join("\n").replace("\\\"", "'");
+    let texts = code.split('"').skip(1).step_by(2);
+    let texts = texts.map(|text| {
+        let lines = text.split("\\\n").map(str::trim_start);
+        let mut said = String::new();
+        for piece in lines.collect::<String>().split_inclusive(['{', '}']) {
+            match piece.strip_suffix('}') {
+                Some(_) => said.push('x'),
+                None => said.push_str(piece.trim_end_matches('{')),
+            }
+        }
+        said
+    });
+    let is_sentence = |text: &String| {
+        text.starts_with(char::is_uppercase) && text.contains(' ') && text.ends_with('.')
+    };
+    texts.filter(is_sentence).collect()
 }
 
 fn root() -> PathBuf {

@@ -115,3 +115,17 @@ pub fn cost_of(server: &Server, login: &Login, query: &str, max: u32, wait_max: 
     asking.ask(max, Instant::now() + wait_max);
     asking.cost()
 }
+
+/// One page of `GET /sessions?{query}`.
+pub fn page(server: &Server, login: &Login, query: &str) -> Value {
+    let mut connection = Connection::open(&server.address);
+    let answer = connection.get(&format!("/sessions?{query}"), &login.token);
+    serde_json::from_slice(answer).expect("JSON")
+}
+
+/// The cursor at the end of a page.
+pub fn cursor(server: &Server, login: &Login, query: &str) -> String {
+    let page = page(server, login, query);
+    let cursor = page["nextCursor"].as_str();
+    cursor.expect("more sessions follow").to_owned()
+}

@@ -109,14 +109,7 @@ impl Workspace {
         let mut output = [0; OUTPUT_BYTES];
         let made = self.compute(password, &salt, &params, &mut output);
         made.ok_or(HashError)?;
-        let hash = PasswordHash {
-            algorithm: Algorithm::Argon2id.ident(),
-            version: Some(Version::V0x13.into()),
-            params: ParamsString::try_from(&params).map_err(|_| HashError)?,
-            salt: Some(salt),
-            hash: Some(Output::new(&output).map_err(|_| HashError)?),
-        };
-        Ok(hash.to_string().into())
+        Ok(text_of(&params, salt, &output))
     }
 
     /// As [`verify`].
@@ -201,13 +194,17 @@ fn read(text: &str) -> Option<PasswordHash> {
 /// against it costs the same as against a real hash of these parameters.
 #[must_use]
 pub fn dummy(params: HashParams) -> Arc<str> {
-    let output = rand::random::<[u8; OUTPUT_BYTES]>();
+    text_of(&params.argon2(), Salt::generate(), &rand::random())
+}
+
+/// The PHC string.
+fn text_of(params: &Params, salt: Salt, output: &[u8; OUTPUT_BYTES]) -> Arc<str> {
     let hash = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
-        params: ParamsString::try_from(&params.argon2()).expect("three small numbers fit"),
-        salt: Some(Salt::generate()),
-        hash: Some(Output::new(&output).expect("32 bytes are an output")),
+        params: ParamsString::try_from(params).expect("three small numbers fit"),
+        salt: Some(salt),
+        hash: Some(Output::new(output).expect("32 bytes are an output")),
     };
     hash.to_string().into()
 }

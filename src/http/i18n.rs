@@ -112,25 +112,25 @@ fn translated(english: &str) -> Cow<'_, str> {
 
 /// `slovak` if `english` fits `pattern`, with what stands at each `{}`.
 fn fill(pattern: &str, slovak: &str, english: &str) -> Option<String> {
-    let mut pieces = pattern.split("{}");
-    let mut rest = english.strip_prefix(pieces.next()?)?;
-    let mut said = slovak.to_owned();
-    let mut pieces = pieces.peekable();
-    while let Some(piece) = pieces.next() {
-        // The last piece ends the sentence, whatever else it fits.
-        let hole = if pieces.peek().is_none() {
-            rest.strip_suffix(piece)?
-        } else {
-            let (hole, behind) = rest.split_once(piece)?;
-            rest = behind;
-            hole
-        };
-        if pieces.peek().is_none() {
-            rest = "";
-        }
-        said = said.replacen("{}", hole, 1);
+    let Some((front, end)) = pattern.rsplit_once("{}") else {
+        return (pattern == english).then(|| slovak.to_owned());
+    };
+    let mut between = front.split("{}");
+    let mut rest = english.strip_prefix(between.next()?)?.strip_suffix(end)?;
+    let mut holes = Vec::new();
+    for text in between {
+        let (hole, behind) = rest.split_once(text)?;
+        holes.push(hole);
+        rest = behind;
     }
-    rest.is_empty().then_some(said)
+    holes.push(rest);
+    let mut said = String::new();
+    let mut holes = holes.into_iter();
+    for text in slovak.split("{}") {
+        said.push_str(text);
+        said.push_str(holes.next().unwrap_or(""));
+    }
+    Some(said)
 }
 
 #[cfg(test)]
@@ -175,6 +175,11 @@ mod tests {
         );
         let said = Language::Slovak.say("The caller lacks rights of user 'Ján': pos.sale.");
         assert_eq!(said, "Volajúci nemá práva používateľa 'Ján': pos.sale.");
+        let said = Language::Slovak.say("The caller lacks rights of user '{}' on '{}': pos.sale.");
+        assert_eq!(
+            said, "Volajúci nemá práva používateľa '{}' na '{}': pos.sale.",
+            "what a name looks like changes nothing"
+        );
         assert_eq!(fill("a {} b", "x {}", "a 1 b 2"), None, "more behind it");
         assert_eq!(fill("a", "x", "a b"), None);
         assert_eq!(fill("a {} b {}", "x {} {}", "a 1"), None, "less of it");
@@ -211,80 +216,6 @@ mod tests {
         {
             assert_ne!(Language::Slovak.say(&sentence), sentence);
         }
-    }
-
-    /// What is said elsewhere than in problem documents.
-    const ELSEWHERE: [&str; 4] = [
-        "http/i18n/",
-        "http/metrics/",
-        "http/hub/talk.rs",
-        "http/hub/protocol.rs",
-    ];
-    /// Said to no client, or made of parts that the tests above try.
-    const NOT_AS_WRITTEN: [&str; 2] = [
-        "Only the server hashes a password again.",
-        "The caller lacks rights of x: x.",
-    ];
-
-    /// The texts of a source that are whole sentences, with `x` for what is
-    /// filled in.
-    fn whole_sentences(source: &str) -> Vec<String> {
-        let code = source.split("#[cfg(test)]").next().unwrap_or(source);
-        let lines = code.lines().filter(|line| !line.trim().starts_with("//"));
-        let code = lines.collect::<Vec<_>>().join("\n").replace("\\\"", "'");
-        let texts = code.split('"').skip(1).step_by(2);
-        let texts = texts.map(|text| {
-            let lines = text.split("\\\n").map(str::trim_start);
-            let mut said = String::new();
-            for piece in lines.collect::<String>().split_inclusive(['{', '}']) {
-                match piece.strip_suffix('}') {
-                    Some(_) => said.push('x'),
-                    None => said.push_str(piece.trim_end_matches('{')),
-                }
-            }
-            said
-        });
-        let is_sentence = |text: &String| {
-            text.starts_with(char::is_uppercase) && text.contains(' ') && text.ends_with('.')
-        };
-        texts.filter(is_sentence).collect()
-    }
-
-    fn sources(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
-        for entry in std::fs::read_dir(folder).expect("a folder of sources") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                sources(&path, found);
-            } else if path.extension().is_some_and(|ending| ending == "rs") {
-                found.push(path);
-            }
-        }
-    }
-
-    #[test]
-    fn every_detail_of_a_problem_document_has_a_translation() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let mut files = Vec::new();
-        for folder in ["http", "service", "model/directory"] {
-            sources(&root.join(folder), &mut files);
-        }
-        files.retain(|path| {
-            let path = path.to_string_lossy();
-            !ELSEWHERE.iter().any(|part| path.contains(part)) && !path.contains("/tests")
-        });
-        let mut looked_at = 0;
-        for file in files {
-            let source = std::fs::read_to_string(&file).expect("a source");
-            for sentence in whole_sentences(&source) {
-                if NOT_AS_WRITTEN.contains(&sentence.as_str()) {
-                    continue;
-                }
-                let said = Language::Slovak.say(&sentence);
-                assert_ne!(said, sentence, "{}", file.display());
-                looked_at += 1;
-            }
-        }
-        assert!(looked_at > 30, "only {looked_at} sentences were found");
     }
 
     #[test]
