@@ -128,10 +128,13 @@ impl Race {
                     given.push((id, session.version));
                 }
                 Seen::NotLive => {
-                    let is_there =
-                        number < inserted && number >= self.removed.load(Ordering::Acquire);
-                    // The one the writer is removing right then is neither.
-                    assert!(!is_there || number == self.removed.load(Ordering::Acquire));
+                    // Read once: the writer moves on meanwhile. The one that it is
+                    // removing right then is there or not.
+                    let removing = self.removed.load(Ordering::Acquire);
+                    assert!(
+                        number >= inserted || number <= removing,
+                        "a live session was refused"
+                    );
                 }
                 Seen::MustWrite => thread::yield_now(),
             }
