@@ -111,6 +111,8 @@ pub struct Principal {
     pub user_name: UserName,
     /// The name of `device`, likewise.
     pub device_name: DeviceName,
+    /// Whether `user` must change the password first, likewise.
+    pub must_change_password: bool,
     /// The person.
     pub user: Arc<User>,
     /// The device.

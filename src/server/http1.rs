@@ -97,6 +97,7 @@ fn builder() -> http1::Builder {
         .auto_date_header(false)
         // A client may close its side behind the last request.
         .half_close(true)
+        .writev(false)
         .max_header_size(HEAD_BYTES_MAX)
         .max_buf_size(HEAD_BYTES_MAX);
     builder

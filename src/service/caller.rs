@@ -45,7 +45,7 @@ impl Caller {
     /// # Errors
     /// [`ServiceError::Forbidden`] while the password must be changed.
     pub(super) fn within(self, reach: Reach) -> Result<Self, ServiceError> {
-        if self.principal.user.must_change_password && reach == Reach::Everything {
+        if self.principal.must_change_password && reach == Reach::Everything {
             let sentence = "The password must be changed first: PUT /api/auth/password.";
             return Err(ServiceError::Forbidden(sentence.to_owned()));
         }

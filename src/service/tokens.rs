@@ -27,7 +27,7 @@ impl Introspected {
     /// changed: until then the person may do nothing else.
     pub fn rights(&self) -> &Rights {
         const NONE: &Rights = &Rights::NONE;
-        if self.principal.user.must_change_password {
+        if self.principal.must_change_password {
             NONE
         } else {
             &self.principal.rights

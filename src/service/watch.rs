@@ -189,7 +189,7 @@ impl<S: Store> Watcher<S> {
             self.directory = Some(directory);
         }
         let principal = self.principal.as_ref();
-        principal.is_some_and(|principal| !principal.user.must_change_password)
+        principal.is_some_and(|principal| !principal.must_change_password)
     }
 
     fn look_up(&self, directory: &Directory) -> Option<Arc<Principal>> {

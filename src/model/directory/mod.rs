@@ -181,6 +181,7 @@ impl Directory {
         Some(Principal {
             user_name: user.user_name.clone(),
             device_name: device.name.clone(),
+            must_change_password: user.must_change_password,
             user: Arc::clone(user),
             device: Arc::clone(device),
             rights,
