@@ -1,8 +1,8 @@
 //! Names that people choose: of users, devices and roles. One rule for all.
 
 use std::fmt;
-use std::sync::Arc;
 
+use smol_str::SmolStr;
 use unicode_normalization::UnicodeNormalization;
 
 /// Longest name, in characters after NFC.
@@ -30,7 +30,7 @@ pub enum NameError {
 }
 
 /// Normalises to NFC and checks the rule of section 1 of the contract.
-fn parse_name(text: &str) -> Result<Arc<str>, NameError> {
+fn parse_name(text: &str) -> Result<SmolStr, NameError> {
     // Bounded before normalising: NFC shrinks a text at most threefold.
     if text.len() > NAME_CHARS_MAX * 16 {
         return Err(NameError::TooLong);
@@ -70,7 +70,7 @@ macro_rules! name {
         /// Invariant: 1 to 64 characters in NFC, no control or bidi character,
         /// no `/`, no outer space, not `.` or `..`. Compared exactly.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(SmolStr);
 
         impl $name {
             /// Normalises and checks a text.
@@ -84,12 +84,6 @@ macro_rules! name {
             /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                &self.0
-            }
-
-            /// The text behind a shared pointer.
-            #[must_use]
-            pub fn shared(&self) -> &Arc<str> {
                 &self.0
             }
 

@@ -104,15 +104,17 @@ pub struct Role {
 }
 
 /// A user on a device with the rights that hold there, looked up at one
-/// instant.
+/// instant. What a check of a session reads stands in front, in the order
+/// written, so that it waits for memory once.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Principal {
-    /// The name of `user`: here, too, so that a check has one look less to wait for.
-    pub user_name: UserName,
-    /// The name of `device`, likewise.
-    pub device_name: DeviceName,
-    /// Whether `user` must change the password first, likewise.
+    /// Whether `user` must change the password first.
     pub must_change_password: bool,
+    /// The name of `user`.
+    pub user_name: UserName,
+    /// The name of `device`.
+    pub device_name: DeviceName,
     /// The person.
     pub user: Arc<User>,
     /// The device.

@@ -75,8 +75,27 @@ impl Default for Archive {
 }
 
 impl Archive {
+    /// The archive as the disk has it; `see` is shown all of it.
+    pub fn of(ended: History<EndedSession>, see: impl Fn(&EndedSession)) -> Self {
+        let archive = Self {
+            ended,
+            ..Self::default()
+        };
+        for ended in archive.ended.snapshot().iter() {
+            archive.tell(&ended);
+            see(&ended);
+        }
+        archive
+    }
+
     /// Takes an ended session in.
     pub fn file(&self, ended: Arc<EndedSession>) {
+        self.tell(&ended);
+        self.ended.insert(ended);
+    }
+
+    /// Puts an ended session into the feed.
+    fn tell(&self, ended: &EndedSession) {
         // Of a session whose lifetime is over the tokens are over, too.
         if ended.reason != EndReason::Expired {
             let mut feed = self.feed.lock();
@@ -84,7 +103,6 @@ impl Archive {
             feed.revoked.insert(key, ended.session.token_until());
             feed.is_new = true;
         }
-        self.ended.insert(ended);
     }
 
     /// From here to the drop of the guard endings are filed and answered, and

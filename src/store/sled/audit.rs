@@ -42,6 +42,14 @@ pub struct Audit {
 }
 
 impl Audit {
+    /// The audit as the disk has it.
+    pub fn of(entries: History<AuditEntry>) -> Self {
+        Self {
+            entries,
+            repeats: Mutex::default(),
+        }
+    }
+
     /// Puts an entry into a group, or counts it in an earlier one.
     pub fn record(&self, mut entry: AuditEntry, batch: &mut Batch) {
         if !entry.action.is_merged() {

@@ -148,15 +148,14 @@ impl SledStore {
             .filter_map(|record| revive(record, &mut fenced, exact_from, &rules));
         table.load(revived, count);
         table.set_applied(head.commit());
-        let audit = Audit::default();
-        for entry in entries {
-            audit.show(entry);
-        }
-        let archive = Archive::default();
-        let behind_fences = fenced.iter().flat_map(Fenced::ended).map(Arc::new);
-        for ended in ended.into_iter().chain(behind_fences) {
+        let audit = Audit::of(entries);
+        let remember = |ended: &EndedSession| {
             let session = &ended.session;
             table.remember(session.id, ended.reason, session.token_until());
+        };
+        let archive = Archive::of(ended, remember);
+        for ended in fenced.iter().flat_map(Fenced::ended).map(Arc::new) {
+            remember(&ended);
             archive.file(ended);
         }
         let mut lockouts = Lockouts::default();

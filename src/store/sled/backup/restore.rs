@@ -4,6 +4,7 @@
 //! the directory, and no server takes it for a store.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::check::Checked;
@@ -13,6 +14,7 @@ use crate::store::Rules;
 use crate::store::sled::base::{self, BaseFiles, ReadBaseError};
 use crate::store::sled::codec;
 use crate::store::sled::disk::{Batch, Disk, Head, Parts, SledDisk, Trees, as_io};
+use crate::store::sled::history::{Filed, History};
 use crate::store::sled::open::{self, OpenError};
 use crate::store::sled::record::Record;
 use crate::store::sled::side::Side;
@@ -170,16 +172,15 @@ impl Filling<'_> {
         Ok(())
     }
 
-    fn groups<T>(
+    fn history<R: Filed>(
         &mut self,
-        records: &[T],
-        mut put: impl FnMut(&mut Batch, &T),
+        records: &History<R>,
+        put: impl Fn(&mut Batch, Arc<R>),
     ) -> Result<(), RestoreError> {
-        for some in records.chunks(GROUP_RECORDS_MAX) {
-            self.group(some.len(), |batch| {
-                for record in some {
-                    put(batch, record);
-                }
+        for some in records.snapshot().groups(GROUP_RECORDS_MAX) {
+            let count = some.len();
+            self.group(count, |batch| {
+                some.into_iter().for_each(|record| put(batch, record));
             })?;
         }
         Ok(())
@@ -220,15 +221,17 @@ fn fill(
         batch.put_directory(directory);
         batch.rewrite_base(directory);
     })?;
-    filling.groups(&contents.lockouts, |batch, (key, lock, _)| {
-        let bytes = codec::encode_lock(lock);
-        let hash = crate::store::sled::lockouts::lock_hash(*key, &bytes);
-        batch.put_lock(*key, bytes, hash, None);
-    })?;
-    filling.groups(&contents.ended, |batch, ended| batch.archive(ended))?;
-    filling.groups(&contents.audit, |batch, entry| {
-        batch.audit_as_numbered(std::sync::Arc::clone(entry));
-    })?;
+    for some in contents.lockouts.chunks(GROUP_RECORDS_MAX) {
+        filling.group(some.len(), |batch| {
+            for (key, lock, _) in some {
+                let bytes = codec::encode_lock(lock);
+                let hash = crate::store::sled::lockouts::lock_hash(*key, &bytes);
+                batch.put_lock(*key, bytes, hash, None);
+            }
+        })?;
+    }
+    filling.history(&contents.ended, |batch, ended| batch.archive(&ended))?;
+    filling.history(&contents.audit, Batch::audit_as_numbered)?;
     let fences = &contents.fences;
     for some in contents.sessions.chunks(GROUP_RECORDS_MAX) {
         filling.group(some.len(), |batch| {

@@ -163,7 +163,7 @@ fn against_itself(contents: &Contents, head: &Head, report: &mut Report) {
         .iter()
         .map(|record| record.session.id)
         .collect();
-    for ended in &contents.ended {
+    for ended in contents.ended.snapshot().iter() {
         let id = ended.session.id;
         if live.contains(&id) {
             let place = format!("tree sessions, session {}..", id.short());

@@ -20,6 +20,15 @@ impl<R: Filed> Snapshot<R> {
         self.range(0, usize::MAX)
     }
 
+    /// All records, oldest first, so many at a time.
+    pub fn groups(&self, size: usize) -> impl Iterator<Item = Vec<Arc<R>>> {
+        let mut records = self.iter();
+        std::iter::from_fn(move || {
+            let some: Vec<_> = records.by_ref().take(size).collect();
+            (!some.is_empty()).then_some(some)
+        })
+    }
+
     /// The records of these ranks.
     fn range(&self, from: usize, to: usize) -> impl Iterator<Item = Arc<R>> {
         let mut before = 0;

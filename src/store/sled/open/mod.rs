@@ -9,12 +9,12 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::backup;
 use super::base::{self, Base, BaseFiles, FoundBases};
 use super::disk::{Batch, Disk, Head, SledDisk};
 use super::fence::Fence;
+use super::history::History;
 use super::record::Records;
 use super::side::{Seen, Side};
 use crate::model::{
@@ -45,9 +45,9 @@ pub struct Loaded {
     /// The lockout's records, with the hashes of their bytes.
     pub lockouts: Vec<(NameKey, UserLock, u64)>,
     /// The archive, in the order of the endings.
-    pub ended: Vec<Arc<EndedSession>>,
+    pub ended: History<EndedSession>,
     /// The audit, in the order of commits.
-    pub audit: Vec<Arc<AuditEntry>>,
+    pub audit: History<AuditEntry>,
     /// Users, devices and roles.
     pub directory: Directory,
     /// Endings whose records were not all moved yet.
@@ -342,8 +342,8 @@ impl Opening {
             clean: true,
             sessions: Records::default(),
             lockouts: Vec::new(),
-            ended: Vec::new(),
-            audit: Vec::new(),
+            ended: History::default(),
+            audit: History::default(),
             directory,
             fences: Vec::new(),
             meta,

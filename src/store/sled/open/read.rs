@@ -15,6 +15,7 @@ use crate::store::sled::codec::{self, CodecError, Names};
 use crate::store::sled::digest::{self, Digest};
 use crate::store::sled::disk::{Head, Stored, Tree, Trees, as_io, meta_hash};
 use crate::store::sled::fence::Fence;
+use crate::store::sled::history::History;
 use crate::store::sled::keys::{self, Meta};
 use crate::store::sled::lockouts::lock_hash;
 use crate::store::sled::record::Records;
@@ -69,9 +70,9 @@ pub struct Contents {
     /// The lockout's records, with the hashes of their bytes.
     pub lockouts: Vec<(NameKey, UserLock, u64)>,
     /// The archive, in the order of the endings.
-    pub ended: Vec<Arc<EndedSession>>,
+    pub ended: History<EndedSession>,
     /// The audit, in the order of commits.
-    pub audit: Vec<Arc<AuditEntry>>,
+    pub audit: History<AuditEntry>,
     /// Users, devices, roles.
     pub directory: Directory,
     /// Fences.
@@ -397,14 +398,14 @@ fn ended(
     source: &mut impl Source,
     names: &mut Names,
     found: &mut Digest,
-) -> Result<Vec<Arc<EndedSession>>, Unreadable> {
-    let mut all = Vec::new();
+) -> Result<History<EndedSession>, Unreadable> {
+    let all = History::default();
     source.each(Tree::Ended, &mut |key, value| {
         let (ended_at, id) = keys::parse_instant_and_id(key)
             .ok_or_else(|| Unreadable::damaged("an archive key is none"))?;
         let ended = codec::decode_ended(ended_at, id, value, names)?;
         found.add(digest::hash(key));
-        all.push(Arc::new(ended));
+        all.insert(Arc::new(ended));
         Ok(())
     })?;
     Ok(all)
@@ -430,13 +431,13 @@ fn audit(
     source: &mut impl Source,
     names: &mut Names,
     found: &mut Digest,
-) -> Result<Vec<Arc<AuditEntry>>, Unreadable> {
-    let mut all = Vec::new();
+) -> Result<History<AuditEntry>, Unreadable> {
+    let all = History::default();
     source.each(Tree::Audit, &mut |key, value| {
         let number =
             keys::parse_audit(key).ok_or_else(|| Unreadable::damaged("an audit key is none"))?;
         found.add(digest::hash(key));
-        all.push(Arc::new(codec::decode_audit(number, value, names)?));
+        all.insert(Arc::new(codec::decode_audit(number, value, names)?));
         Ok(())
     })?;
     Ok(all)

@@ -107,20 +107,16 @@ pub fn rewrite(disk: &mut impl Disk, head: Head, contents: &mut Contents) -> std
             }
         })?;
     }
-    for some in ended.chunks(GROUP_RECORDS_MAX) {
+    for some in ended.snapshot().groups(GROUP_RECORDS_MAX) {
         writing.group(|batch| {
-            for ended in some {
+            for ended in &some {
                 batch.purge_archive(ended.ended_at, ended.session.id);
                 batch.archive(ended);
             }
         })?;
     }
-    for some in audit.chunks(GROUP_RECORDS_MAX) {
-        writing.group(|batch| {
-            for entry in some {
-                batch.audit_again(std::sync::Arc::clone(entry));
-            }
-        })?;
+    for some in audit.snapshot().groups(GROUP_RECORDS_MAX) {
+        writing.group(|batch| some.into_iter().for_each(|entry| batch.audit_again(entry)))?;
     }
     let events = outbox.events.iter().cloned().map(Step::Queue);
     let failures = outbox.failures.iter().cloned().map(Step::Fail);
