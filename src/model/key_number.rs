@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Names a signing key within one installation and epoch; keys made later have
-/// higher numbers.
+/// Names a signing key within one installation and epoch: from 1 on, keys made
+/// later have higher numbers.
 ///
 /// The last two bytes of a token's `jti` hold it, so that whoever keeps the
 /// `jti` of a session's newest token knows by which key it was signed.

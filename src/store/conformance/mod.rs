@@ -14,9 +14,9 @@ use super::{
 };
 use crate::model::{
     ApiKeyId, ApiKeyInput, AuditEntry, AuthenticationType, Cause, ClientId, Credentials,
-    DeviceInput, DeviceName, Directory, DirectoryChange, EndReason, EndedSession, Env, Mode,
-    Origin, Precondition, Resource, Right, RoleInput, RoleName, Session, SessionId, Timestamp,
-    UserDeviceInput, UserId, UserInput, UserName, VersionTag,
+    DeviceInput, DeviceName, Directory, DirectoryChange, EndReason, EndedSession, Env, KeyNumber,
+    Mode, Origin, Precondition, Resource, Right, RoleInput, RoleName, Session, SessionId,
+    Timestamp, UserDeviceInput, UserId, UserInput, UserName, VersionTag,
 };
 use crate::ndata::{AuditMember, EndedMember, Query, Selected, SessionMember};
 
@@ -379,7 +379,7 @@ impl<S: Store> Shop<S> {
             attempt: None,
             refresh_sha256: refresh_sha256(0),
             salt: [7; 16],
-            jti: u128::from(number).to_le_bytes(),
+            jti: KeyNumber::FIRST.mark(u128::from(number).to_le_bytes()),
         }
     }
 

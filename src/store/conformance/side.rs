@@ -12,9 +12,9 @@ use super::{
     DEVICES, USERS, at, device_name, ending, refresh_sha256, session_id, set_up, user_id, user_name,
 };
 use crate::model::{
-    ApiKey, AuthenticationType, Cause, Device, Directory, DirectoryChange, EndReason, Origin,
-    Precondition, Resource, Rights, Role, Session, SessionId, Subject, Timestamp, User, UserName,
-    Version, VersionTag,
+    ApiKey, AuthenticationType, Cause, Device, Directory, DirectoryChange, EndReason, KeyNumber,
+    Origin, Precondition, Resource, Rights, Role, Session, SessionId, Subject, Timestamp, User,
+    UserName, Version, VersionTag,
 };
 use crate::ndata::{Query, SessionMember};
 use crate::store::{
@@ -318,7 +318,7 @@ impl<S: Store> Side<S> {
             },
             refresh_sha256: refresh_sha256(0),
             salt: [9; 16],
-            jti: (step as u128 + 1).to_le_bytes(),
+            jti: KeyNumber::FIRST.mark((step as u128 + 1).to_le_bytes()),
         }
     }
 

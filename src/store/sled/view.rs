@@ -2,7 +2,7 @@
 //! and who may do what on which device, looked up in it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use hashbrown::{HashMap, HashTable};
 use parking_lot::RwLock;
@@ -16,7 +16,7 @@ pub struct View {
     state: RwLock<State>,
     /// Grows with each directory put in force; changed under the lock of
     /// `state`. Never 0, so that 0 stands for none.
-    number: AtomicU64,
+    number: AtomicU32,
     hasher: foldhash::fast::RandomState,
 }
 
@@ -50,7 +50,7 @@ impl View {
         };
         Self {
             state: RwLock::new(state),
-            number: AtomicU64::new(1),
+            number: AtomicU32::new(1),
             hasher: foldhash::fast::RandomState::default(),
         }
     }
@@ -66,12 +66,13 @@ impl View {
         state.directory = Arc::new(directory);
         state.principals.clear();
         state.signers.clear();
-        self.number.fetch_add(1, Ordering::Release);
+        let next = self.number.load(Ordering::Relaxed).checked_add(1);
+        self.number.store(next.unwrap_or(1), Ordering::Release);
     }
 
     /// The number of the directory in force: what was looked up under it is
     /// good as long as it is the same.
-    pub fn state(&self) -> u64 {
+    pub fn state(&self) -> u32 {
         self.number.load(Ordering::Acquire)
     }
 
@@ -81,7 +82,7 @@ impl View {
         &self,
         user: &UserName,
         device: &DeviceName,
-    ) -> (u64, Option<Arc<Principal>>) {
+    ) -> (u32, Option<Arc<Principal>>) {
         let number = self.state();
         (number, self.principal(user, device))
     }

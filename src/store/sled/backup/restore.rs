@@ -180,7 +180,9 @@ impl Filling<'_> {
         for some in records.snapshot().groups(GROUP_RECORDS_MAX) {
             let count = some.len();
             self.group(count, |batch| {
-                some.into_iter().for_each(|record| put(batch, record));
+                for record in some {
+                    put(batch, record);
+                }
             })?;
         }
         Ok(())

@@ -35,10 +35,7 @@ impl Table {
                 return CheckOutcome::NotLive;
             }
             if state.is_first_use(access.jti_head) {
-                state
-                    .tokens
-                    .iter_mut()
-                    .for_each(|tokens| tokens.used = true);
+                state.note_use();
                 if can_write {
                     return CheckOutcome::MustWrite;
                 }
@@ -106,7 +103,7 @@ impl Table {
             ceiling: Version(state.ceiling),
             began: state.began,
             written: state.written,
-            tokens: state.tokens,
+            tokens: state.tokens(),
         }
     }
 
@@ -187,8 +184,8 @@ impl Table {
 
     fn move_on(&self, slot: Slot, entry: &Entry, state: &mut State, by: u64, now: Timestamp) {
         state.version += by;
-        entry.move_last_access(now);
-        if !state.is_marked && entry.last_access() != state.ordered_last_access {
+        // Without a mark the order has the last access as it was.
+        if entry.move_last_access(now) && !state.is_marked {
             state.is_marked = true;
             self.marks.push(slot);
         }

@@ -124,7 +124,7 @@ impl Table {
                 state.standing = Standing::Listed;
             }
             state.expires_at = record.session.expires_at;
-            state.tokens = record.tokens;
+            state.set_tokens(record.tokens);
             state.version += 1;
             state.note_written(record);
             self.settle(slot, entry, &mut state, record);
@@ -160,7 +160,7 @@ impl Table {
     fn settle(&self, slot: Slot, entry: &Entry, state: &mut State, record: &Record) {
         let is_same = state.version == record.session.version.0
             && entry.last_access() == record.session.last_access_at
-            && state.tokens == record.tokens;
+            && state.tokens() == record.tokens;
         if !is_same {
             if state.is_dirty {
                 self.dirty.again(slot);

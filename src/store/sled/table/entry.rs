@@ -1,5 +1,6 @@
 //! One session in the table: what it holds, and what an access does to it.
 
+use std::mem::offset_of;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -16,7 +17,11 @@ use crate::store::sled::record::Record;
 /// The fewest versions that a write reserves.
 const RESERVE_MIN: u64 = 64;
 /// The most versions that a write reserves: so far may `_v` jump.
-const RESERVE_MAX: u64 = 65_536;
+const RESERVE_MAX: u16 = u16::MAX;
+/// Bytes of one line of the processor's cache.
+const LINE_BYTES: usize = 64;
+/// Bytes of a lock before what it guards.
+const MUTEX_BYTES: usize = size_of::<Mutex<State>>() - size_of::<State>();
 
 /// Where a session stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +35,9 @@ pub(super) enum Standing {
     Gone,
 }
 
-/// A session in its slot. What an access reads stands in front, in the order
-/// written, within two cache lines: most of what it costs is waiting for them.
+/// A session in its slot. What an access or a row of a list reads stands in
+/// front, in the order written, within two cache lines: most of what they cost
+/// is waiting for them.
 #[repr(C, align(64))]
 pub(super) struct Entry {
     pub(super) id: SessionId,
@@ -64,7 +70,11 @@ pub(super) struct State {
     /// A conditional change is being decided: accesses are counted after it.
     pub(super) is_pinned: bool,
     /// How far the ceiling was above the version of the last write.
-    reserve: u32,
+    reserve: u16,
+    /// The number of the key that signed the newest token; 0: no token.
+    key: u16,
+    /// The number of the directory in which `principal` was looked up; 0: none.
+    pub(super) seen_directory: u32,
     started_at: Timestamp,
     pub(super) expires_at: Timestamp,
     /// Never above `ceiling`.
@@ -73,11 +83,9 @@ pub(super) struct State {
     pub(super) ceiling: u64,
     /// The last access under which the order by last access holds the session.
     pub(super) ordered_last_access: Timestamp,
-    /// The number of the directory in which `principal` was looked up; 0: none.
-    pub(super) seen_directory: u64,
+    pub(super) began: u64,
     /// What the last check found there.
     pub(super) principal: Option<Arc<Principal>>,
-    pub(super) began: u64,
     pub(super) written: u64,
     /// `lastAccessAt` of the last write.
     pub(super) disk_last_access: Timestamp,
@@ -85,8 +93,12 @@ pub(super) struct State {
     /// accesses do not move it, so it is never later than the true deadline.
     pub(super) idle_at: Timestamp,
     /// `used` is set as soon as the newest token was seen.
-    pub(super) tokens: Option<TokenState>,
+    tokens: Option<TokenState>,
 }
+
+/// The two lines end behind `principal`.
+const _: () =
+    assert!(offset_of!(Entry, state) + MUTEX_BYTES + offset_of!(State, written) <= 2 * LINE_BYTES);
 
 /// The values of a session at one instant, names as numbers.
 #[derive(Clone, Copy)]
@@ -136,6 +148,7 @@ impl Entry {
             disk_last_access: last,
             ordered_last_access: last,
             idle_at: idle.map_or(Timestamp::MAX, |idle| last.plus(idle)),
+            key: key(record.tokens.as_ref()),
             tokens: record.tokens,
             awaits_use: awaits_use(record.tokens.as_ref()),
             seen_directory: 0,
@@ -159,11 +172,14 @@ impl Entry {
         Timestamp::from_millis(self.last_access.load(Ordering::Relaxed))
     }
 
-    /// Moves the last access forward, never back. The caller holds `state`.
-    pub(super) fn move_last_access(&self, now: Timestamp) {
-        if now > self.last_access() {
+    /// Moves the last access forward, never back; answers whether it moved. The
+    /// caller holds `state`.
+    pub(super) fn move_last_access(&self, now: Timestamp) -> bool {
+        let moves = now > self.last_access();
+        if moves {
             self.last_access.store(now.as_millis(), Ordering::Relaxed);
         }
+        moves
     }
 
     /// The session's values. The caller holds `state`.
@@ -199,7 +215,23 @@ impl State {
 
     /// The key that signed the newest token.
     pub(super) fn key(&self) -> Option<KeyNumber> {
-        self.tokens.as_ref().map(TokenState::key)
+        (self.key != 0).then_some(KeyNumber(self.key))
+    }
+
+    /// What is kept of the tokens.
+    pub(super) const fn tokens(&self) -> Option<TokenState> {
+        self.tokens
+    }
+
+    /// A refresh gave other tokens.
+    pub(super) fn set_tokens(&mut self, tokens: Option<TokenState>) {
+        self.tokens = tokens;
+        self.key = key(tokens.as_ref());
+    }
+
+    /// The newest token was seen.
+    pub(super) fn note_use(&mut self) {
+        self.tokens.iter_mut().for_each(|tokens| tokens.used = true);
     }
 
     /// How many versions were given since the last write.
@@ -216,7 +248,7 @@ impl State {
     /// The ceiling to write next: never below the present one, since versions
     /// up to that may be given until the write is done.
     pub(super) fn next_ceiling(&self) -> u64 {
-        let reserve = (4 * self.given()).clamp(RESERVE_MIN, RESERVE_MAX);
+        let reserve = (4 * self.given()).clamp(RESERVE_MIN, u64::from(RESERVE_MAX));
         self.ceiling.max(self.version.saturating_add(reserve))
     }
 
@@ -246,7 +278,12 @@ fn awaits_use(tokens: Option<&TokenState>) -> bool {
     tokens.is_some_and(|tokens| tokens.generation > 0 && !tokens.used)
 }
 
-fn reserve(record: &Record) -> u32 {
+/// Keys are numbered from 1.
+fn key(tokens: Option<&TokenState>) -> u16 {
+    tokens.map_or(0, |tokens| tokens.key().0)
+}
+
+fn reserve(record: &Record) -> u16 {
     let reserve = record.ceiling.0.saturating_sub(record.session.version.0);
-    u32::try_from(reserve).unwrap_or(u32::MAX)
+    u16::try_from(reserve).unwrap_or(u16::MAX)
 }

@@ -225,7 +225,7 @@ impl Table {
             let fits = self.with(*id, |_, entry| {
                 let state = entry.state.lock();
                 state
-                    .tokens
+                    .tokens()
                     .is_some_and(|tokens| tokens.refresh_sha256 == *sha256)
             });
             fits == Some(true)

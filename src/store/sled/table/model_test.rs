@@ -269,7 +269,7 @@ impl Both {
             generation: 0,
             refresh_sha256: [7; 32],
             salt: [1; 16],
-            jti: [0; 16],
+            jti: KeyNumber::FIRST.mark([0; 16]),
             issued_at: self.model.now,
             used: false,
         });
@@ -363,7 +363,7 @@ impl Both {
         record.written = self.model.commit;
         record.tokens = record.tokens.map(|tokens| TokenState {
             generation: tokens.generation + 1,
-            jti: [tape.one(&[0, 255]); 16],
+            jti: KeyNumber(tape.one(&[1, u16::MAX])).mark([tape.one(&[0, 255]); 16]),
             used: false,
             ..tokens
         });
@@ -397,7 +397,7 @@ impl Both {
         let known = &self.model.sessions[at];
         let mut expected = known.kept.record.clone();
         let given = expected.session.version.0 - known.at_write;
-        let fresh = expected.session.version.0 + (4 * given).clamp(64, 65_536);
+        let fresh = expected.session.version.0 + (4 * given).clamp(64, 65_535);
         expected.ceiling = Version(expected.ceiling.0.max(fresh));
         let mut record = self.table.to_write(id).expect("the list has it");
         assert_eq!(record, expected);
@@ -429,7 +429,7 @@ impl Both {
             0 => Subject::Everybody,
             1 => Subject::User(user(tape.below(3))),
             2 => Subject::Device(device(tape.below(3))),
-            3 => Subject::Key(KeyNumber(tape.one(&[0, u16::MAX]))),
+            3 => Subject::Key(KeyNumber(tape.one(&[1, u16::MAX]))),
             _ => Subject::UserOnDevice(user(tape.below(3)), device(tape.below(3))),
         };
         let keep = tape.flip().then(|| id(tape.below(IDS)));
@@ -529,7 +529,7 @@ impl Both {
             Subject::User(user.clone()),
             Subject::Device(device.clone()),
             Subject::UserOnDevice(user, device),
-            Subject::Key(KeyNumber(tape.one(&[0, u16::MAX]))),
+            Subject::Key(KeyNumber(tape.one(&[1, u16::MAX]))),
         ] {
             same(self.table.ids(&subject), &subject);
         }
