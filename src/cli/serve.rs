@@ -143,9 +143,14 @@ async fn serve(config: &Config, args: &Serve, demo: Option<&DemoDir>) -> Result<
     let _ = std::fs::remove_file(control::socket_path(&config.data_dir));
     let closing = Arc::clone(&app);
     // Ends the writer after a last flush.
-    tokio::task::spawn_blocking(move || closing.store.close())
+    let has_ended = tokio::task::spawn_blocking(move || closing.store.close())
         .await
         .map_err(|error| Failure::new(Exit::Failure, error))?;
+    if !has_ended {
+        let sentence = "the database does not let go, the disk gives no answer; everything that \
+                        was answered is on it, and the next start checks that";
+        return Err(Failure::new(Exit::Io, sentence));
+    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
@@ -45,6 +45,12 @@ const STALLED_AFTER: Duration = Duration::from_secs(5);
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(15);
 /// How long a stop may spend on writing what is dirty.
 const FLUSH_MAX: Duration = Duration::from_secs(8);
+/// How long a stop waits for all threads of the store: the last flush and what
+/// sled does when it is let go. One that takes longer waits for a disk that
+/// does not answer.
+const CLOSE_MAX: Duration = Duration::from_secs(12);
+/// How often a stop looks whether they have ended.
+const CLOSE_LOOK_EVERY: Duration = Duration::from_millis(1);
 /// Between two steps of a longer merge: a check that shares the core with it
 /// waits for one step, not for all.
 const DRAIN_PAUSE: Duration = Duration::from_millis(5);
@@ -263,14 +269,31 @@ impl SledStore {
     }
 
     /// Ends the writer: everything accepted is written, then what is dirty,
-    /// then the clean mark. Later changes answer read-only.
-    pub fn close(&self) {
+    /// then the clean mark. Later changes answer read-only. Answers whether all
+    /// of it has ended: a disk that gives no answer is left alone after 12 s.
+    /// What was answered is durable either way.
+    pub fn close(&self) -> bool {
+        self.close_within(CLOSE_MAX)
+    }
+
+    /// As [`SledStore::close`], with another patience.
+    pub(super) fn close_within(&self, patience: Duration) -> bool {
         self.operations.lock().take();
         self.stopping.store(true, Ordering::Release);
+        let until = Instant::now() + patience;
+        let mut has_ended = true;
         for thread in self.threads.lock().drain(..) {
-            // A thread that panicked has said so already.
-            let _ = thread.join();
+            while !thread.is_finished() && Instant::now() < until {
+                std::thread::sleep(CLOSE_LOOK_EVERY);
+            }
+            if thread.is_finished() {
+                // A thread that panicked has said so already.
+                let _ = thread.join();
+            } else {
+                has_ended = false;
+            }
         }
+        has_ended
     }
 
     pub(super) async fn submit<T>(

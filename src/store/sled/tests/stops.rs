@@ -65,6 +65,24 @@ fn a_request_that_outlives_the_store_is_answered_and_gives_no_version_out_twice(
 }
 
 #[test]
+fn a_stop_leaves_a_disk_alone_that_does_not_answer() {
+    let dir = tempfile::tempdir().expect("a folder");
+    // The start, the shop, and then the mark of a clean stop.
+    let (store, tell) = hanging(dir.path(), 3);
+    block_on(change(&store, shop())).expect("written");
+
+    assert!(!store.close_within(Duration::from_millis(100)));
+
+    tell.send(()).expect("the writer waits");
+}
+
+#[test]
+fn a_stop_has_ended_when_the_writer_has() {
+    let dir = tempfile::tempdir().expect("a folder");
+    assert!(open(dir.path()).close());
+}
+
+#[test]
 fn a_version_shown_before_a_kill_is_not_shown_again_with_another_last_access() {
     let dir = tempfile::tempdir().expect("a folder");
     let killed = tempfile::tempdir().expect("a folder");

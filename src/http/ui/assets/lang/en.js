@@ -122,7 +122,7 @@ export default {
   'now.tile.CashRegister': 'tills in use',
   'now.tile.PDA': 'handhelds in use',
   'now.tile.BackOffice': 'in the office',
-  'now.tile.Tool': 'programs',
+  'now.tile.Tool': { one: 'program', other: 'programs' },
   'now.picture': 'Sessions by device',
   'now.more': { one: 'and {count} more device', other: 'and {count} more devices' },
 

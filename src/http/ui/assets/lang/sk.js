@@ -122,7 +122,7 @@ export default {
   'now.tile.CashRegister': 'pokladníc sa používa',
   'now.tile.PDA': 'terminálov sa používa',
   'now.tile.BackOffice': 'v kancelárii',
-  'now.tile.Tool': 'programov',
+  'now.tile.Tool': { one: 'program', few: 'programy', other: 'programov' },
   'now.picture': 'Prihlásenia podľa zariadení',
   'now.more': { one: 'a ešte {count} zariadenie', few: 'a ešte {count} zariadenia', other: 'a ešte {count} zariadení' },
 

@@ -72,8 +72,9 @@ export default function nowView({ profile, may }) {
     const devices = deviceList().filter((one) => one.isActive);
     const line = environments.map((env) => {
       const there = devices.filter((one) => one.envName === env).length;
-      const value = sells(env) ? t('now.of', { n: number(counts.env[env] ?? 0), all: number(there) }) : number(counts.env[env] ?? 0);
-      return h('div', { class: 'tile' }, h('span', { class: 'tile-value' }, value), h('span', { class: 'tile-label' }, t(`now.tile.${env}`)));
+      const n = counts.env[env] ?? 0;
+      const value = sells(env) ? t('now.of', { n: number(n), all: number(there) }) : number(n);
+      return h('div', { class: 'tile' }, h('span', { class: 'tile-value' }, value), h('span', { class: 'tile-label' }, t(`now.tile.${env}`, { n })));
     });
     tiles.replaceChildren(...line);
   }
