@@ -147,8 +147,9 @@ async fn serve(config: &Config, args: &Serve, demo: Option<&DemoDir>) -> Result<
         .await
         .map_err(|error| Failure::new(Exit::Failure, error))?;
     if !has_ended {
-        let sentence = "the database does not let go, the disk gives no answer; everything that \
-                        was answered is on it, and the next start checks that";
+        let sentence = "stopped without waiting longer for the data directory: the disk gives no \
+                        answer, or a long backup was being read; everything that was answered is \
+                        on the disk, and the next start checks that";
         return Err(Failure::new(Exit::Io, sentence));
     }
     Ok(())

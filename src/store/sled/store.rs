@@ -47,7 +47,7 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(15);
 const FLUSH_MAX: Duration = Duration::from_secs(8);
 /// How long a stop waits for all threads of the store: the last flush and what
 /// sled does when it is let go. One that takes longer waits for a disk that
-/// does not answer.
+/// does not answer, or reads a long backup back, which may be left half done.
 const CLOSE_MAX: Duration = Duration::from_secs(12);
 /// How often a stop looks whether they have ended.
 const CLOSE_LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -270,8 +270,8 @@ impl SledStore {
 
     /// Ends the writer: everything accepted is written, then what is dirty,
     /// then the clean mark. Later changes answer read-only. Answers whether all
-    /// of it has ended: a disk that gives no answer is left alone after 12 s.
-    /// What was answered is durable either way.
+    /// of it has ended: what takes longer than 12 s is left alone. What was
+    /// answered is durable either way.
     pub fn close(&self) -> bool {
         self.close_within(CLOSE_MAX)
     }
