@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::codec::{CodecError, Names, decode_ended, encode_ended};
 use super::history::{Filed, History, Snapshot};
+use super::keys;
 use crate::model::{EndReason, EndedSession, SessionId, Timestamp};
 use crate::ndata::{EndedMember, Query, Selected};
 use crate::store::{FeedPlace, Revocations, Rules, StoreError};
@@ -23,17 +24,20 @@ impl Filed for EndedSession {
     }
 
     fn packed(&self) -> Vec<u8> {
-        encode_ended(self)
+        let key = keys::instant_and_id(self.ended_at, self.session.id);
+        [&key[..], &encode_ended(self)].concat()
     }
 
-    fn unpacked(
-        (ended_at, id): Self::Key,
-        bytes: &[u8],
-        names: &mut Names,
-    ) -> Result<Self, CodecError> {
-        decode_ended(ended_at, id, bytes, names)
+    fn unpacked(bytes: &[u8], names: &mut Names) -> Result<Self, CodecError> {
+        let (key, value) = bytes
+            .split_at_checked(keys::INSTANT_AND_ID_BYTES)
+            .ok_or(SHORT)?;
+        let (ended_at, id) = keys::parse_instant_and_id(key).ok_or(SHORT)?;
+        decode_ended(ended_at, id, value, names)
     }
 }
+
+const SHORT: CodecError = CodecError::Damaged("not a key and a value");
 
 /// All ended sessions that are kept.
 #[derive(Debug)]

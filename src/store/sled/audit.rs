@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::codec::{CodecError, Names, decode_audit, encode_audit};
 use super::disk::Batch;
 use super::history::{Filed, History};
+use super::keys;
 use crate::model::{AuditEntry, Repeats, Timestamp};
 use crate::ndata::{AuditMember, Query, Selected};
 use crate::store::{Rules, StoreError};
@@ -21,17 +22,20 @@ impl Filed for AuditEntry {
     }
 
     fn packed(&self) -> Vec<u8> {
-        encode_audit(self)
+        [&keys::audit(self.number)[..], &encode_audit(self)].concat()
     }
 
-    fn unpacked(number: u64, bytes: &[u8], names: &mut Names) -> Result<Self, CodecError> {
-        decode_audit(number, bytes, names)
+    fn unpacked(bytes: &[u8], names: &mut Names) -> Result<Self, CodecError> {
+        let (key, value) = bytes.split_first_chunk().ok_or(SHORT)?;
+        decode_audit(u64::from_be_bytes(*key), value, names)
     }
 
     fn is_minor(&self) -> bool {
         self.action.is_merged()
     }
 }
+
+const SHORT: CodecError = CodecError::Damaged("not a key and a value");
 
 /// All audit entries that are kept.
 #[derive(Debug, Default)]

@@ -28,10 +28,12 @@ const SIGNED: &[u8] = b"signed/";
 const PASSED: &[u8] = b"passed/";
 /// Milliseconds in front of a key.
 const INSTANT_BYTES: usize = 8;
+/// Bytes of [`instant_and_id`].
+pub const INSTANT_AND_ID_BYTES: usize = INSTANT_BYTES + 32;
 
 /// `instant | id`: of `by_last_access` and `ended`.
-pub fn instant_and_id(at: Timestamp, id: SessionId) -> [u8; INSTANT_BYTES + 32] {
-    let mut key = [0; INSTANT_BYTES + 32];
+pub fn instant_and_id(at: Timestamp, id: SessionId) -> [u8; INSTANT_AND_ID_BYTES] {
+    let mut key = [0; INSTANT_AND_ID_BYTES];
     key[..INSTANT_BYTES].copy_from_slice(&instant(at));
     key[INSTANT_BYTES..].copy_from_slice(id.as_bytes());
     key

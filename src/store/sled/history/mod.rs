@@ -36,14 +36,14 @@ pub trait Filed: Sized {
     /// The record's own.
     fn key(&self) -> Self::Key;
 
-    /// All else of the record as bytes.
+    /// The record as bytes: its key on the disk, then its value.
     fn packed(&self) -> Vec<u8>;
 
-    /// The record whose key and bytes these are.
+    /// The record whose bytes these are.
     ///
     /// # Errors
     /// [`CodecError`] for bytes that no record was packed into.
-    fn unpacked(key: Self::Key, bytes: &[u8], names: &mut Names) -> Result<Self, CodecError>;
+    fn unpacked(bytes: &[u8], names: &mut Names) -> Result<Self, CodecError>;
 
     /// Whether the record may go before older ones that are not minor.
     fn is_minor(&self) -> bool {
@@ -144,7 +144,7 @@ impl<R: Filed> History<R> {
 
     /// The list as it is at this instant.
     pub fn snapshot(&self) -> Snapshot<R> {
-        Snapshot(self.chunks.read().clone())
+        Snapshot::of(self.chunks.read().clone())
     }
 
     /// Answers a query from the part of the list that is `shown`, at one
@@ -169,7 +169,7 @@ impl<R: Filed> History<R> {
 
 /// The chunk in which a key is, if it is there.
 fn chunk_of<R: Filed>(chunks: &[Chunk<R>], key: R::Key) -> Option<usize> {
-    let behind = chunks.partition_point(|chunk| chunk.first().key() <= key);
+    let behind = chunks.partition_point(|chunk| chunk.first_key() <= key);
     behind.checked_sub(1)
 }
 

@@ -1,5 +1,6 @@
 //! A list at one instant, and how queries are answered from it.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::Filed;
@@ -7,12 +8,26 @@ use super::chunk::Chunk;
 use crate::ndata::{self, Direction, Member, Query, Row, Selected, Test};
 
 /// A list as it was at one instant.
-pub struct Snapshot<R: Filed>(pub(super) Vec<Chunk<R>>);
+pub struct Snapshot<R: Filed> {
+    chunks: Vec<Chunk<R>>,
+    /// The chunk that a walk was in last, unpacked.
+    unpacked: RefCell<Option<Unpacked<R>>>,
+}
+
+/// A chunk's place and its records.
+type Unpacked<R> = (usize, Arc<Vec<Arc<R>>>);
 
 impl<R: Filed> Snapshot<R> {
+    pub(super) fn of(chunks: Vec<Chunk<R>>) -> Self {
+        Self {
+            chunks,
+            unpacked: RefCell::default(),
+        }
+    }
+
     /// How many records it holds.
     pub fn len(&self) -> usize {
-        self.0.iter().map(Chunk::len).sum()
+        self.chunks.iter().map(Chunk::len).sum()
     }
 
     /// All records, oldest first.
@@ -32,7 +47,7 @@ impl<R: Filed> Snapshot<R> {
     /// The records of these ranks.
     fn range(&self, from: usize, to: usize) -> impl Iterator<Item = Arc<R>> {
         let mut before = 0;
-        let overlapping = self.0.iter().filter_map(move |chunk| {
+        let overlapping = self.chunks.iter().filter_map(move |chunk| {
             let first = before;
             before += chunk.len();
             let low = from.saturating_sub(first);
@@ -44,12 +59,12 @@ impl<R: Filed> Snapshot<R> {
 
     /// How many records are [minor](Filed::is_minor).
     pub fn count_minor(&self) -> usize {
-        self.0.iter().map(Chunk::minor).sum()
+        self.chunks.iter().map(Chunk::minor).sum()
     }
 
     /// The minor ones, oldest first.
     pub fn iter_minor(&self) -> impl Iterator<Item = Arc<R>> {
-        let with_minor = self.0.iter().filter(|chunk| chunk.minor() > 0);
+        let with_minor = self.chunks.iter().filter(|chunk| chunk.minor() > 0);
         let records = with_minor.flat_map(|chunk| {
             let records = chunk.records();
             (0..records.len()).map(move |at| Arc::clone(&records[at]))
@@ -59,7 +74,7 @@ impl<R: Filed> Snapshot<R> {
 
     /// The list without so many of its oldest records.
     pub fn without_first(&self, mut count: usize) -> Self {
-        let mut chunks = self.0.as_slice();
+        let mut chunks = self.chunks.as_slice();
         while let Some((first, rest)) = chunks.split_first() {
             if count < first.len() {
                 break;
@@ -71,37 +86,42 @@ impl<R: Filed> Snapshot<R> {
         if let Some(first) = chunks.first_mut().filter(|_| count > 0) {
             *first = Chunk::open(first.records()[count..].to_vec());
         }
-        Self(chunks)
+        Self::of(chunks)
     }
 
     /// How many records stand before the first that is not `before`: true for
     /// some at the front, false for all behind them.
     pub fn rank(&self, before: impl Fn(&R) -> bool) -> usize {
-        let chunk = self.0.partition_point(|chunk| before(chunk.first()));
+        let chunk = self.chunks.partition_point(|chunk| before(&chunk.first()));
         let Some(at) = chunk.checked_sub(1) else {
             return 0;
         };
-        let earlier: usize = self.0[..at].iter().map(Chunk::len).sum();
-        let (mut low, mut high) = (0, self.0[at].len());
-        while low < high {
-            let middle = low.midpoint(high);
-            if before(&self.0[at].record(middle)) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        earlier + low
+        let earlier: usize = self.chunks[..at].iter().map(Chunk::len).sum();
+        earlier + self.records(at).partition_point(|row| before(row))
     }
 
     pub(super) fn get(&self, mut rank: usize) -> Option<Arc<R>> {
-        for chunk in &self.0 {
+        for (at, chunk) in self.chunks.iter().enumerate() {
             if rank < chunk.len() {
-                return Some(chunk.record(rank));
+                return Some(Arc::clone(&self.records(at)[rank]));
             }
             rank -= chunk.len();
         }
         None
+    }
+
+    /// The records of a chunk. Whoever asks for one often asks for its
+    /// neighbour next.
+    fn records(&self, at: usize) -> Arc<Vec<Arc<R>>> {
+        let mut unpacked = self.unpacked.borrow_mut();
+        if let Some((place, records)) = unpacked.as_ref()
+            && *place == at
+        {
+            return Arc::clone(records);
+        }
+        let records = self.chunks[at].records();
+        *unpacked = Some((at, Arc::clone(&records)));
+        records
     }
 
     /// Answers a query. `natural` is the member whose values ascend along the
