@@ -11,18 +11,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_lc_rs::digest;
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use parking_lot::RwLock;
 
 pub use super::token::TokenError;
 use super::token::{Claims, KeyRing, NewToken, SIGNATURE_CHARS, TOKEN_BYTES_MAX};
-use crate::model::Timestamp;
+use crate::model::{SessionId, Timestamp};
 
 /// Parts of the memory, each with a lock of its own. A power of two.
 const SHARDS: usize = 16;
 /// Tokens in one generation of one shard. Two generations of all shards hold
-/// 262,144 tokens in about 30 MB at most.
+/// 262,144 tokens in about 24 MB at most.
 const GENERATION_TOKENS_MAX: usize = 8_192;
 
 /// What a good token said.
@@ -175,10 +176,56 @@ impl Name {
     }
 }
 
+/// Bytes of a session's id: its 32 characters are of base64's alphabet.
+const SID_BYTES: usize = 24;
+
+/// A good token, in 72 bytes: there may be very many.
 struct Known {
     name: Name,
-    claims: Claims,
+    jti_head: u64,
+    sid: [u8; SID_BYTES],
+    /// Seconds since 1970, as are those of [`Known::expires_at`].
+    not_before: u32,
+    expires_at: u32,
     note: AtomicU32,
+}
+
+impl Known {
+    /// `None` for times that are not whole seconds of the years 1970 to 2105:
+    /// such a token is read anew each time.
+    fn new(name: Name, claims: &Claims) -> Option<Self> {
+        let seconds = |time: Timestamp| {
+            let millis = u64::try_from(time.as_millis()).ok()?;
+            let whole = millis.is_multiple_of(1000);
+            whole.then(|| u32::try_from(millis / 1000).ok()).flatten()
+        };
+        let mut sid = [0; SID_BYTES];
+        BASE64_URL_SAFE_NO_PAD
+            .decode_slice_unchecked(claims.sid.as_bytes(), &mut sid)
+            .ok()?;
+        Some(Self {
+            name,
+            jti_head: claims.jti_head,
+            sid,
+            not_before: seconds(claims.not_before)?,
+            expires_at: seconds(claims.expires_at)?,
+            note: AtomicU32::new(NO_NOTE),
+        })
+    }
+
+    fn claims(&self) -> Claims {
+        let mut sid = [0; 32];
+        BASE64_URL_SAFE_NO_PAD
+            .encode_slice(self.sid, &mut sid)
+            .expect("24 bytes are 32 characters");
+        let time = |seconds: u32| Timestamp::from_millis(i64::from(seconds) * 1000);
+        Claims {
+            sid: SessionId::from_bytes(&sid).expect("they were made from an id"),
+            jti_head: self.jti_head,
+            not_before: time(self.not_before),
+            expires_at: time(self.expires_at),
+        }
+    }
 }
 
 type Generation = HashTable<Known>;
@@ -209,14 +256,14 @@ impl Seen {
     fn find(&self, name: &Name) -> Option<(Claims, u32)> {
         let shard = self.shards[name.shard()].read();
         if let Some(known) = get(&shard.young, name) {
-            return Some((known.claims, known.note.load(Ordering::Relaxed)));
+            return Some((known.claims(), known.note.load(Ordering::Relaxed)));
         }
         get(&shard.old, name)?;
         drop(shard);
         // Looked up again: the memory may have been emptied in between.
         let mut shard = self.shards[name.shard()].write();
         let known = get(&shard.young, name).or_else(|| get(&shard.old, name))?;
-        let claims = known.claims;
+        let claims = known.claims();
         shard.insert(*name, claims, self.generation_max);
         Some((claims, NO_NOTE))
     }
@@ -250,13 +297,10 @@ impl Shard {
             std::mem::swap(&mut self.young, &mut self.old);
             self.young.clear();
         }
-        let known = Known {
-            name,
-            claims,
-            note: AtomicU32::new(NO_NOTE),
-        };
-        self.young
-            .insert_unique(name.hash(), known, |known| known.name.hash());
+        if let Some(known) = Known::new(name, &claims) {
+            self.young
+                .insert_unique(name.hash(), known, |known| known.name.hash());
+        }
     }
 }
 
@@ -280,7 +324,6 @@ impl std::fmt::Debug for Name {
 mod tests {
     use super::*;
     use crate::auth::token::NewToken;
-    use crate::model::SessionId;
     use crate::model::{
         AuthenticationType, DeviceName, Env, Identity, KeyNumber, Session, UserName, Version,
     };
@@ -362,6 +405,29 @@ mod tests {
             assert_eq!(bearer.authenticate(&token, NOW), Ok(first));
             assert_eq!(len(&bearer), 1);
         }
+    }
+
+    #[test]
+    fn claims_are_kept_whole_or_not_at_all() {
+        let claims = |not_before, expires_at| Claims {
+            sid: SessionId::draw(),
+            jti_head: u64::MAX - 3,
+            not_before: Timestamp::from_millis(not_before),
+            expires_at: Timestamp::from_millis(expires_at),
+        };
+        let name = Name::of("any", &RandomState::default());
+        let last = i64::from(u32::MAX) * 1000;
+        for good in [
+            claims(0, last),
+            claims(1_691_147_978_000, 1_691_151_578_000),
+        ] {
+            let known = Known::new(name, &good).map(|known| known.claims());
+            assert_eq!(known, Some(good));
+        }
+        for bad in [claims(-1000, last), claims(0, last + 1000), claims(1, last)] {
+            assert!(Known::new(name, &bad).is_none(), "{bad:?}");
+        }
+        assert_eq!(size_of::<Known>(), 72);
     }
 
     #[test]
