@@ -30,11 +30,29 @@ struct State {
     signers: HashMap<ApiKeyId, Arc<Principal>, foldhash::fast::RandomState>,
 }
 
+/// What was found for a user on a device; 16 bytes, as there may be many.
 #[derive(Debug)]
-struct Seat {
-    user: UserName,
-    device: DeviceName,
-    principal: Option<Arc<Principal>>,
+enum Seat {
+    /// Somebody, who carries both names.
+    Taken(Arc<Principal>),
+    /// Nobody under these names.
+    Empty(Box<(UserName, DeviceName)>),
+}
+
+impl Seat {
+    fn names(&self) -> (&UserName, &DeviceName) {
+        match self {
+            Self::Taken(principal) => (&principal.user_name, &principal.device_name),
+            Self::Empty(names) => (&names.0, &names.1),
+        }
+    }
+
+    fn principal(&self) -> Option<Arc<Principal>> {
+        match self {
+            Self::Taken(principal) => Some(Arc::clone(principal)),
+            Self::Empty(_) => None,
+        }
+    }
 }
 
 /// Look-ups kept at most; a shop has far fewer pairs of person and device.
@@ -91,9 +109,9 @@ impl View {
     /// one of them, or the assignment, is not there or not active.
     pub fn principal(&self, user: &UserName, device: &DeviceName) -> Option<Arc<Principal>> {
         let hash = self.hash(user, device);
-        let same = |seat: &Seat| seat.user == *user && seat.device == *device;
+        let same = |seat: &Seat| seat.names() == (user, device);
         if let Some(seat) = self.state.read().principals.find(hash, same) {
-            return seat.principal.clone();
+            return seat.principal();
         }
         let mut state = self.state.write();
         let principal = state.directory.principal(user, device).map(Arc::new);
@@ -101,13 +119,12 @@ impl View {
             state.principals.clear();
         }
         if state.principals.find(hash, same).is_none() {
-            let (user, device) = (user.clone(), device.clone());
-            let seat = Seat {
-                user,
-                device,
-                principal: principal.clone(),
+            let empty = || Seat::Empty(Box::new((user.clone(), device.clone())));
+            let seat = principal.clone().map_or_else(empty, Seat::Taken);
+            let rehash = |seat: &Seat| {
+                let (user, device) = seat.names();
+                self.hash(user, device)
             };
-            let rehash = |seat: &Seat| self.hash(&seat.user, &seat.device);
             state.principals.insert_unique(hash, seat, rehash);
         }
         principal

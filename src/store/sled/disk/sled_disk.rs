@@ -21,8 +21,10 @@ use crate::store::sled::keys;
 use crate::store::sled::room::{self, Ballast};
 use crate::store::sled::side::Side;
 
-/// What sled may keep of its pages in memory: reads never go to it.
-const CACHE_BYTES: u64 = 8 * 1024 * 1024;
+/// What sled may keep of its pages in memory: reads never go to it. It takes
+/// this as a wish: each of its 256 parts puts pages out only at every 64th look
+/// at one of its own.
+const CACHE_BYTES: u64 = 64 * 1024;
 
 /// The open database, its side file and its base files.
 #[derive(Debug)]

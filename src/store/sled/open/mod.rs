@@ -31,6 +31,11 @@ mod upgrade;
 pub use error::{Notice, OpenError};
 use read::Contents;
 
+/// How many records make it worth while to open a database a second time, so
+/// that sled lets go of them: about 200 bytes each. Of more it has put out by
+/// itself all but some 30 MB, and a second opening would take long.
+const OPENED_TWICE: std::ops::Range<u64> = 10_000..500_000;
+
 /// Everything an open database holds, and the disk to go on with.
 #[derive(Debug)]
 pub struct Loaded {
@@ -202,6 +207,10 @@ impl Opening {
         let Some(head) = contents.head.clone() else {
             return self.damaged("the head is missing".to_owned(), None);
         };
+        let trees = match self.without_cache(trees, &contents)? {
+            Ok(trees) => trees,
+            Err(why) => return self.damaged(why, Some(contents)),
+        };
         let from = contents.oldest;
         let backup = upgrade::is_due(&contents)
             .then(|| upgrade::back_up(&self.dir, &trees, &contents, &head))
@@ -243,6 +252,21 @@ impl Opening {
             outbox: contents.outbox,
             notices: self.notices,
         })
+    }
+
+    /// The trees with nothing of them in memory: sled keeps most of a small
+    /// database that was read through, whatever its cache may hold. The inner
+    /// error says why they can not be had again.
+    fn without_cache(
+        &mut self,
+        trees: super::disk::Trees,
+        contents: &Contents,
+    ) -> Result<Result<super::disk::Trees, String>, OpenError> {
+        if !OPENED_TWICE.contains(&contents.records()) {
+            return Ok(Ok(trees));
+        }
+        drop(trees);
+        trees::open(&self.dir, self.wall, &mut self.notices)
     }
 
     /// Whether what was read is all that was ever written.

@@ -181,6 +181,17 @@ impl Contents {
         counted.chain(typed).collect()
     }
 
+    /// How many records were read that there may be many of.
+    pub fn records(&self) -> u64 {
+        let Found {
+            sessions,
+            ended,
+            audit,
+            ..
+        } = &self.found;
+        sessions.count + ended.count + audit.count
+    }
+
     /// What the indexes of a backup come to follows from its sessions, and what
     /// it withholds of `meta` counts by its hashes.
     pub fn derive(&mut self, withheld: Digest) {

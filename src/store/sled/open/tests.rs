@@ -146,6 +146,33 @@ fn what_was_written_is_read_and_nothing_is_said() {
     assert_eq!((verified.sessions, verified.problems), (20, Vec::new()));
 }
 
+/// Enough for the database to be opened a second time.
+#[test]
+fn a_start_that_read_much_goes_on_where_the_last_one_stopped() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (records, mut head) = filled(dir.path());
+    let mut records: Vec<_> = records.iter().cloned().collect();
+    for _ in 0..3 {
+        let mut loaded = open(dir.path(), WALL).expect("opens");
+        assert_eq!((&loaded.head, loaded.notices.len()), (&head, 0));
+        records.sort_by_key(|record| record.session.id);
+        assert_eq!(loaded.sessions, records.iter().cloned().collect());
+        for _ in 0..6 {
+            head = group(&mut loaded.disk, &head, |batch| {
+                for n in 0..1_000 {
+                    let record = record(batch.commit(), n);
+                    batch.put_session(&record, None);
+                    records.push(record);
+                }
+            });
+        }
+    }
+    let count = u64::try_from(records.len()).expect("some thousand");
+    assert!(OPENED_TWICE.contains(&count));
+    let verified = crate::store::sled::verify::verify(dir.path()).expect("opens");
+    assert_eq!((verified.sessions, verified.problems), (count, Vec::new()));
+}
+
 #[test]
 fn a_second_process_is_refused_with_the_option_to_change() {
     let dir = tempfile::tempdir().expect("a folder");
