@@ -23,7 +23,7 @@ use warp::Filter;
 
 /// The allocator of the real binary, for the bare server's sake.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Live sessions, of [`shop::USERS`] users.
 const SESSIONS: usize = 100_000;

@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 
 /// The allocator of the real binary.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Callers at once, the endings of one round, and the least share of the rate of
 /// raw and of SQLite's better kind that the store may have.

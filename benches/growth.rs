@@ -13,7 +13,7 @@ use support::{cpu, fill, say};
 
 /// The allocator of the real binary.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// How many sessions there are.
 const SIZES: [u32; 4] = [1_000, 10_000, 100_000, 1_000_000];

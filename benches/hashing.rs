@@ -18,7 +18,7 @@ use support::{say, shop};
 
 /// The allocator of the real binary.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Rounds of each side.
 const ROUNDS: usize = 5;

@@ -19,7 +19,7 @@ use support::{cpu, fill, say};
 
 /// The allocator of the real binary.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Sessions.
 const SESSIONS: u32 = 1_000_000;

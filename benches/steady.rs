@@ -26,7 +26,7 @@ use tillgate::model::Timestamp;
 
 /// The allocator of the real binary.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Sessions whose checks are measured.
 const SESSIONS: usize = 20_000;

@@ -21,7 +21,7 @@ use tillgate::store::{Access, Store};
 
 /// The allocator of the real binary.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Live sessions.
 const SESSIONS: u32 = 1_000_000;

@@ -26,7 +26,7 @@ use self::support::{is_bench, say, shop};
 
 /// As Tillgate has it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Live sessions of every side.
 const SESSIONS: usize = 100_000;

@@ -8,7 +8,7 @@ mod tower;
 
 /// As Tillgate has it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// What the limits answer: as long as a session.
 const BODY: &str = r#"{"sessionId":"soZIt6uj62fzs8ep4UvnNSxRXFryUiq3","identity":{"userName":"user-000000001","deviceName":"Office01","envName":"CashRegister","authenticationType":"Bearer"},"startedAt":"2023-08-04T11:19:38.015Z","expiresAt":"2023-08-04T23:19:38.015Z","lastAccessAt":"2023-08-04T11:19:39.985Z","_v":12}"#;
