@@ -22,6 +22,8 @@ const SESSIONS_MAX: usize = 100;
 const WARM_UP: u32 = 3;
 /// How often everything is measured.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// After how many looks a long run says how it goes.
+const TELL_EVERY_LOOKS: usize = 300;
 /// Endings and audit entries are kept up to here, so that the data has a size.
 const KEPT: &str = "2000";
 /// By how much the last third may be above the middle one, in percent.
@@ -37,6 +39,17 @@ struct Size {
     resident_kib: u64,
     file_kib: u64,
     descriptors: u64,
+}
+
+impl Size {
+    fn told(&self) -> String {
+        format!(
+            "resident {} MiB, files {} MiB, descriptors {}",
+            self.resident_kib / 1024,
+            self.file_kib / 1024,
+            self.descriptors
+        )
+    }
 }
 
 /// Works that many seconds; answers whether everything stayed flat.
@@ -78,12 +91,18 @@ fn work(all: Duration) -> Result<String, String> {
         }
         while started.elapsed() < all && !stop.load(Ordering::Relaxed) {
             std::thread::sleep(LOOK_EVERY);
-            sizes.push(measure(process.id(), &place.data_dir()));
+            let size = measure(process.id(), &place.data_dir());
+            sizes.push(size);
+            if sizes.len().is_multiple_of(TELL_EVERY_LOOKS) {
+                println!("  soak: after {} s {}", sizes.len(), size.told());
+            }
         }
         stop.store(true, Ordering::Relaxed);
     });
     if let Some(why) = failure.into_inner() {
-        return Err(why);
+        let seconds = started.elapsed().as_secs();
+        let last = sizes.last().copied().unwrap_or_default();
+        return Err(format!("{why}, after {seconds} s; by then {}", last.told()));
     }
     let (before, after) = thirds(&sizes);
     flat(before, after)?;
