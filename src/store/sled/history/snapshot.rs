@@ -47,13 +47,17 @@ impl<R: Filed> Snapshot<R> {
     /// The records of these ranks.
     fn range(&self, from: usize, to: usize) -> impl Iterator<Item = Arc<R>> {
         let mut before = 0;
-        let overlapping = self.chunks.iter().filter_map(move |chunk| {
-            let first = before;
-            before += chunk.len();
-            let low = from.saturating_sub(first);
-            let high = to.saturating_sub(first).min(chunk.len());
-            (low < high).then(|| (chunk.records(), low..high))
-        });
+        let overlapping = self
+            .chunks
+            .iter()
+            .enumerate()
+            .filter_map(move |(at, chunk)| {
+                let first = before;
+                before += chunk.len();
+                let low = from.saturating_sub(first);
+                let high = to.saturating_sub(first).min(chunk.len());
+                (low < high).then(|| (self.records(at), low..high))
+            });
         overlapping.flat_map(|(records, ranks)| ranks.map(move |rank| Arc::clone(&records[rank])))
     }
 
