@@ -119,6 +119,36 @@ await browse(async (browser) => {
     await page.getByRole('row', { name: url }).locator('.menu summary').click();
     await page.getByRole('row', { name: url }).getByRole('button', { name: entry }).click();
   };
+
+  // A menu that somebody has opened stays open, although a change that was asked
+  // for before comes in; the change is shown once the menu is closed.
+  const [hook] = (await call('GET', '/webhooks', { token })).body.items.filter((one) => one.url === url);
+  let answerList;
+  const listAsked = new Promise((asked) => {
+    page.route(/\/webhooks\?/, async (route) => {
+      const late = await route.fetch();
+      asked();
+      await new Promise((resolve) => (answerList = resolve));
+      await route.fulfill({ response: late });
+    });
+  });
+  await page.mouse.move(0, 0);
+  const { status } = await call('PUT', `/webhooks/${hook.id}`, { token, body: { ...hook, resources: ['device', 'role'] } });
+  assert.equal(status, 200);
+  await listAsked;
+  const row = page.getByRole('row', { name: url });
+  await row.locator('.menu summary').click();
+  const listAnswered = page.waitForResponse(/\/webhooks\?/);
+  answerList();
+  await (await listAnswered).finished();
+  await page.unroute(/\/webhooks\?/);
+  // The answer has been worked on once the page has drawn behind it.
+  await page.evaluate(() => new Promise((drawn) => setTimeout(() => requestAnimationFrame(drawn), 100)));
+  assert.equal(await row.locator('.menu[open]').count(), 1, 'the menu is still open');
+  await page.keyboard.press('Escape');
+  await page.mouse.move(0, 0);
+  await row.getByText('role', { exact: true }).waitFor();
+
   await ofHook('Send a test');
   await page.getByRole('status').getByText(/Taken: status 204/).waitFor();
   assert.match(taken.pop().signed, /^[0-9a-f]{64}$/);

@@ -3,7 +3,8 @@
 //
 // Rows stay where they are and change what they show, so nothing on the page
 // jumps when the list does. While somebody moves over the rows, no place is
-// given to another; the focus goes with what it is on.
+// given to another, and an open menu stays open, also when the answer to an
+// earlier question comes then; the focus goes with what it is on.
 
 import { button, h } from './dom.js';
 import { sentences } from './dialog.js';
@@ -13,6 +14,12 @@ const TYPING_MS = 250;
 // A pointer that has rested for so long is not about to press anything.
 const RESTED_MS = 2500;
 
+// What an answer waits for before it is shown: nothing, when somebody has asked
+// for just these rows; an open menu or dialog; or whoever is at the rows.
+const NOTHING = 0;
+const MENUS = 1;
+const HANDS = 2;
+
 // columns: {key, label, cell(row), sort?: key of the API, ticks?: its text grows older}
 // load({skip, take, sort, filters}): a page; actions(row): buttons.
 export function table({ label, columns, load, actions, empty, filters = [], sort, take = 50, className, tools = [] }) {
@@ -21,6 +28,8 @@ export function table({ label, columns, load, actions, empty, filters = [], sort
   let total = 0;
   let shown = [];
   let asked = 0;
+  let answered = 0;
+  let patience = NOTHING;
   let typing = 0;
   let waits = false;
   let moved = 0;
@@ -90,7 +99,7 @@ export function table({ label, columns, load, actions, empty, filters = [], sort
 
   function turnTo(place) {
     skip = place;
-    return reload();
+    return reload(NOTHING);
   }
 
   function line() {
@@ -143,7 +152,9 @@ export function table({ label, columns, load, actions, empty, filters = [], sort
     note.hidden = shown.length > 0;
   }
 
-  async function reload() {
+  async function reload(waitsFor = MENUS, worth = true) {
+    // A question that is still under way is answered by this one.
+    patience = answered === asked ? waitsFor : Math.min(patience, waitsFor);
     asked += 1;
     const mine = asked;
     waits = false;
@@ -152,6 +163,11 @@ export function table({ label, columns, load, actions, empty, filters = [], sort
       const page = await load({ skip, take, sort: order, filters: filters.flatMap((filter) => filter.read()) });
       // A later question is under way: its answer counts.
       if (mine !== asked) return;
+      answered = asked;
+      if (shown.length > 0 && isHeld(patience)) {
+        wait(worth);
+        return;
+      }
       if (page.items.length === 0 && skip > 0) {
         await turnTo(Math.max(0, Math.floor((page.totalCount - 1) / take) * take));
         return;
@@ -160,6 +176,7 @@ export function table({ label, columns, load, actions, empty, filters = [], sort
       showAll();
     } catch (problem) {
       if (mine !== asked) return;
+      answered = asked;
       shown = [];
       total = 0;
       showAll();
@@ -169,20 +186,28 @@ export function table({ label, columns, load, actions, empty, filters = [], sort
   }
 
   body.addEventListener('pointermove', () => (moved = Date.now()), { passive: true });
-  const isHeld = () => document.querySelector('dialog[open], .menu[open]') || (body.matches(':hover') && Date.now() - moved < RESTED_MS);
+
+  function isHeld(by = HANDS) {
+    if (by >= MENUS && document.querySelector('dialog[open], .menu[open]')) return true;
+    return by >= HANDS && body.matches(':hover') && Date.now() - moved < RESTED_MS;
+  }
+
+  function wait(worth) {
+    waits = true;
+    if (worth) fresh.hidden = false;
+  }
 
   return {
     node,
-    reload,
+    reload: () => reload(),
     // Something has changed: at once, or when nobody is at the rows any more;
     // who may wait for it is told when it is `worth` that.
     refresh(worth = true) {
       if (isHeld()) {
-        waits = true;
-        if (worth) fresh.hidden = false;
+        wait(worth);
         return Promise.resolve();
       }
-      return reload();
+      return reload(HANDS, worth);
     },
     rows: () => shown,
     again: (row) => {
@@ -199,7 +224,7 @@ export function table({ label, columns, load, actions, empty, filters = [], sort
           if (cell.textContent !== text) cell.textContent = text;
         }
       });
-      if (waits && !isHeld()) reload();
+      if (waits && !isHeld()) reload(HANDS);
     },
   };
 }
