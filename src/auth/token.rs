@@ -52,6 +52,19 @@ pub struct Claims {
 }
 
 impl Claims {
+    /// What [`KeyRing::sign`] writes into a token of this session, issued at
+    /// that instant.
+    #[must_use]
+    pub fn of(sid: SessionId, jti_head: u64, issued_at: Timestamp, expires_at: Timestamp) -> Self {
+        let second = |seconds: i64| Timestamp::from_millis(seconds.saturating_mul(1000));
+        Self {
+            sid,
+            jti_head,
+            not_before: second(issued_at.seconds_floor()),
+            expires_at: second(expires_at.seconds_ceil()),
+        }
+    }
+
     /// Holds the times against `now`, without leeway.
     ///
     /// # Errors
@@ -151,12 +164,6 @@ impl KeyRing {
     /// the record decides to the millisecond.
     #[must_use]
     pub fn sign(&self, new: &NewToken<'_>) -> Option<String> {
-        self.sign_known(new).map(|(token, _)| token)
-    }
-
-    /// As [`KeyRing::sign`], with what [`KeyRing::read`] will find in it.
-    #[must_use]
-    pub fn sign_known(&self, new: &NewToken<'_>) -> Option<(String, Claims)> {
         let number = KeyNumber::of(&new.jti);
         let held = self.keys.iter().find(|held| held.number == number)?;
         let session = new.session;
@@ -174,28 +181,7 @@ impl KeyRing {
             jti: BASE64_URL_SAFE_NO_PAD.encode(new.jti).into(),
         };
         let payload = serde_json::to_vec(&payload).expect("texts and numbers are JSON");
-        Some((held.key.sign(&payload)?, self.claims(&payload)?))
-    }
-
-    /// Reads a token that is good at `now`.
-    ///
-    /// # Errors
-    /// [`TokenError`].
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
-        let claims = self.read(token)?;
-        claims.check(now)?;
-        Ok(claims)
-    }
-
-    /// Reads a token that is or was good: for refreshing, where an expired
-    /// `tokenId` is as good as any.
-    ///
-    /// # Errors
-    /// [`TokenError`], but not for its end.
-    pub fn read_even_expired(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
-        let claims = self.read(token)?;
-        claims.check_begun(now)?;
-        Ok(claims)
+        held.key.sign(&payload)
     }
 
     /// Reads a token that was issued here, whatever the time. A token has one
@@ -232,6 +218,19 @@ impl KeyRing {
             expires_at: Timestamp::from_millis(payload.exp.checked_mul(1000)?),
         })
     }
+}
+
+/// The session that a text says it is a token of. Anybody can write such a
+/// text: good for nothing but to know where to look.
+#[must_use]
+pub fn session_named_in(token: &str) -> Option<SessionId> {
+    if token.len() > TOKEN_BYTES_MAX {
+        return None;
+    }
+    let payload = token.split('.').nth(1)?;
+    let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?;
+    let payload: Payload<'_> = serde_json::from_slice(&payload).ok()?;
+    SessionId::parse(&payload.sid).ok()
 }
 
 #[cfg(test)]

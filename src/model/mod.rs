@@ -15,6 +15,7 @@ mod person;
 mod rights;
 mod session;
 mod time;
+mod token_name;
 mod version;
 mod webhook;
 
@@ -36,5 +37,6 @@ pub use person::{Device, FORMER_PASSWORDS_MAX, Principal, Role, User, UserDevice
 pub use rights::{KnownRight, Right, RightError, Rights, SessionAccess};
 pub use session::{Author, EndReason, EndedSession, Identity, Session};
 pub use time::Timestamp;
+pub use token_name::TokenName;
 pub use version::{Precondition, Version, VersionTag};
 pub use webhook::{ResourceKind, UnknownKind, Webhook, WebhookUrl, WebhookUrlError, is_link_local};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{App, ServiceError};
-use crate::auth::memory::{KnownToken, TokenError};
+use crate::auth::token::{self, Claims, TokenError};
 use crate::model::{
     Cause, EndReason, KnownRight, Origin, Principal, Session, SessionId, Timestamp, Version,
 };
@@ -95,8 +95,9 @@ impl<S: Store> App<S> {
         touch: bool,
     ) -> Result<Caller, ServiceError> {
         let now = self.now();
-        let known = match self.bearer.authenticate(token, now) {
-            Ok(known) => known,
+        let read = self.read_token(token);
+        let claims = match read.and_then(|claims| claims.check(now).map(|()| claims)) {
+            Ok(claims) => claims,
             Err(TokenError::Expired { sid }) => {
                 // The token's own end is that of the session as it was then.
                 let reason = self
@@ -114,8 +115,8 @@ impl<S: Store> App<S> {
             }
             Err(_) => return Err(ServiceError::Unauthenticated { reason: None }),
         };
-        let checked = self.store.check(access(&known, touch), now).await;
-        self.checked(&known, checked, reach)
+        let checked = self.store.check(access(&claims, touch), now).await;
+        self.checked(checked, reach)
     }
 
     /// The caller's own session, if its id is asked for and the answer waits
@@ -127,19 +128,37 @@ impl<S: Store> App<S> {
         id: SessionId,
         now: Timestamp,
     ) -> Option<Result<Session, ServiceError>> {
-        let known = self.bearer.authenticate(token, now).ok()?;
-        if known.claims.sid != id {
-            return None;
-        }
-        let checked = self.store.check_at_once(access(&known, true), now)?;
-        let caller = self.checked(&known, checked, Reach::Everything);
+        let name = self.bearer.name(token)?;
+        let checked = self.store.check_at_once(id, &name, now)?;
+        let caller = self.checked(checked, Reach::Everything);
         Some(caller.map(|caller| caller.session))
+    }
+
+    /// What a token of ours says, whatever the time. A signature is checked
+    /// only of tokens that are not known.
+    ///
+    /// # Errors
+    /// [`TokenError::Invalid`], [`TokenError::Revoked`].
+    pub(super) fn read_token(&self, token: &str) -> Result<Claims, TokenError> {
+        let name = self.bearer.name(token).ok_or(TokenError::Invalid)?;
+        let noted = token::session_named_in(token).and_then(|sid| {
+            let noted = self.store.noted_token(sid, &name)?;
+            let (issued_at, expires_at) = (noted.issued_at, noted.expires_at);
+            Some(Claims::of(sid, noted.jti_head, issued_at, expires_at))
+        });
+        if let Some(claims) = noted {
+            return Ok(claims);
+        }
+        let claims = self.bearer.read(&name, token)?;
+        if !self.store.note_token(claims.sid, claims.jti_head, name) {
+            self.bearer.remember(name, claims);
+        }
+        Ok(claims)
     }
 
     /// The caller of a session that was checked.
     fn checked(
         &self,
-        known: &KnownToken,
         checked: Result<Checked, StoreError>,
         reach: Reach,
     ) -> Result<Caller, ServiceError> {
@@ -150,9 +169,6 @@ impl<S: Store> App<S> {
             }
             Err(error) => return Err(error.into()),
         };
-        if known.note != Some(checked.place) {
-            self.bearer.note(known, checked.place);
-        }
         let Some(principal) = checked.principal else {
             let reason = Some(EndReason::AccountDisabled);
             return Err(ServiceError::Unauthenticated { reason });
@@ -168,11 +184,125 @@ impl<S: Store> App<S> {
 }
 
 /// The access that a request with this token is.
-pub(super) fn access(known: &KnownToken, touch: bool) -> Access {
+pub(super) const fn access(claims: &Claims, touch: bool) -> Access {
     Access {
-        id: known.claims.sid,
-        jti_head: Some(known.claims.jti_head),
+        id: claims.sid,
+        jti_head: Some(claims.jti_head),
         touch,
-        place: known.note,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::secret::Secret;
+    use crate::service::testing::{PASSWORD, shop_app};
+    use crate::store::memory::MemoryStore;
+
+    async fn log_in(app: &App<MemoryStore>) -> (SessionId, String) {
+        let password = Secret::new(PASSWORD.to_owned());
+        let logged_in = app
+            .log_in(&Origin::default(), "1", password, "P01")
+            .await
+            .expect("a good login");
+        (logged_in.pair.session.id, logged_in.pair.token_id)
+    }
+
+    /// What the session says to its token, if that is known.
+    fn at_once(app: &App<MemoryStore>, id: SessionId, token: &str) -> Option<bool> {
+        app.own_session_at_once(token, id, app.now())
+            .map(|session| session.is_ok())
+    }
+
+    async fn reason(app: &App<MemoryStore>, token: &str) -> Option<EndReason> {
+        match app.caller(token, Reach::Everything).await {
+            Err(ServiceError::Unauthenticated { reason }) => reason,
+            answer => panic!("{answer:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_was_made_here_is_known_before_its_first_use() {
+        let app = shop_app().await;
+        let (id, token) = log_in(&app).await;
+
+        assert_eq!(at_once(&app, id, &token), Some(true));
+        assert_eq!(
+            app.read_token(&token),
+            app.bearer.keys().read(&token),
+            "what is known of it is what stands in it"
+        );
+    }
+
+    #[tokio::test]
+    async fn another_text_with_a_known_signature_is_no_token() {
+        let app = shop_app().await;
+        let (id, token) = log_in(&app).await;
+        let (_, other) = log_in(&app).await;
+        let (signed, _) = other.rsplit_once('.').expect("a token");
+        let (_, signature) = token.rsplit_once('.').expect("a token");
+        let mixed = format!("{signed}.{signature}");
+
+        for text in [
+            mixed.as_str(),
+            signature,
+            &token[1..],
+            "",
+            &"A".repeat(5000),
+        ] {
+            assert_eq!(at_once(&app, id, text), None);
+            assert_eq!(app.read_token(text), Err(TokenError::Invalid));
+            assert_eq!(reason(&app, text).await, None);
+        }
+    }
+
+    #[tokio::test]
+    async fn behind_a_change_of_the_keys_every_signature_is_checked_anew() {
+        let app = shop_app().await;
+        let (id, token) = log_in(&app).await;
+        let longest = std::time::Duration::from_hours(12);
+
+        let rotated = app.bearer.keys().rotated(app.now(), longest);
+        app.bearer.replace(rotated.expect("there is room"));
+        assert_eq!(at_once(&app, id, &token), None);
+        let caller = app.caller(&token, Reach::Everything).await;
+        assert_eq!(caller.expect("an earlier key is good").session.id, id);
+        assert_eq!(at_once(&app, id, &token), Some(true));
+
+        let kid = app.bearer.keys().public_keys()[0].kid.clone();
+        let revoked = app.bearer.keys().revoked(&kid, app.now(), longest);
+        app.bearer.replace(revoked.expect("it is there").0);
+        assert_eq!(at_once(&app, id, &token), None);
+        assert_eq!(reason(&app, &token).await, Some(EndReason::KeyRevoked));
+        assert_eq!(app.read_token(&token), Err(TokenError::Revoked { sid: id }));
+    }
+
+    #[tokio::test]
+    async fn a_token_of_before_a_refresh_is_good_and_an_ended_one_is_told_why() {
+        let app = shop_app().await;
+        let origin = Origin::default();
+        let password = Secret::new(PASSWORD.to_owned());
+        let first = app.log_in(&origin, "1", password, "P01").await;
+        let first = first.expect("a good login").pair;
+        let id = first.session.id;
+        let next = app
+            .refresh(origin, &first.token_id, &first.refresh_token)
+            .await;
+        let next = next.expect("it is current");
+
+        assert_eq!(at_once(&app, id, &next.token_id), Some(true));
+        for _ in 0..2 {
+            assert_eq!(at_once(&app, id, &first.token_id), None);
+            let caller = app.caller(&first.token_id, Reach::Everything).await;
+            assert_eq!(caller.expect("it has not ended").session.id, id);
+        }
+
+        app.end_whatever(id, EndReason::Revoked, Cause::server())
+            .await
+            .expect("it lives");
+        for token in [&first.token_id, &next.token_id] {
+            assert_eq!(at_once(&app, id, token), None);
+            assert_eq!(reason(&app, token).await, Some(EndReason::Revoked));
+        }
     }
 }

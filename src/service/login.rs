@@ -327,7 +327,7 @@ impl<S: Store> App<S> {
             issued_at: tokens.issued_at,
             jti: tokens.jti,
         });
-        let Some(token_id) = signed else {
+        let Some((token_id, name)) = signed else {
             let reason = EndReason::KeyRevoked;
             let ended = self.end_whatever(session.id, reason, Cause::server()).await;
             return match ended {
@@ -337,6 +337,8 @@ impl<S: Store> App<S> {
                 Err(error) => Err(error.into()),
             };
         };
+        // Its first use costs no check of a signature that was made here.
+        self.store.note_token(session.id, tokens.jti_head(), name);
         let key = &self.installation_key;
         let refresh_token = refresh::token(key, session.id, tokens.generation, &tokens.salt);
         Ok(RefreshedPair {
@@ -378,9 +380,9 @@ impl<S: Store> App<S> {
     ) -> Result<RefreshedPair, ServiceError> {
         const REFUSED: ServiceError = ServiceError::Unauthenticated { reason: None };
         let now = self.now();
-        let claims = self
-            .bearer
-            .read_even_expired(token_id, now)
+        let read = self.read_token(token_id);
+        let claims = read
+            .and_then(|claims| claims.check_begun(now).map(|()| claims))
             .map_err(|error| match error {
                 TokenError::Revoked { .. } => ServiceError::Unauthenticated {
                     reason: Some(EndReason::KeyRevoked),

@@ -64,11 +64,12 @@ impl<S: Store> App<S> {
     ) -> Result<Option<Introspected>, ServiceError> {
         self.let_introspect(caller)?;
         let now = self.now();
-        let Ok(known) = self.bearer.authenticate(token, now) else {
+        let good = |claims: &Claims| claims.check(now).is_ok();
+        let Some(claims) = self.read_token(token).ok().filter(good) else {
             return Ok(None);
         };
-        let touch = touch && known.claims.sid != caller.session.id;
-        let checked = match self.store.check(access(&known, touch), now).await {
+        let touch = touch && claims.sid != caller.session.id;
+        let checked = match self.store.check(access(&claims, touch), now).await {
             Ok(checked) => checked,
             Err(StoreError::NotLive(_)) => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -76,7 +77,7 @@ impl<S: Store> App<S> {
         Ok(checked.principal.map(|principal| Introspected {
             session: checked.session,
             principal,
-            claims: known.claims,
+            claims,
             issuer: self.bearer.keys().issuer().to_owned(),
         }))
     }
@@ -88,8 +89,8 @@ impl<S: Store> App<S> {
     /// As every change; never for the text.
     pub async fn revoke_token(&self, origin: Origin, token: &str) -> Result<(), ServiceError> {
         let now = self.now();
-        let sid = match self.bearer.keys().verify(token, now) {
-            Ok(claims) => Some(claims.sid),
+        let sid = match self.read_token(token) {
+            Ok(claims) => claims.check(now).is_ok().then_some(claims.sid),
             Err(_) if refresh::is_token(token) => {
                 let hash = refresh::sha256(token);
                 self.store.session_of_refresh(hash, now).await

@@ -15,15 +15,16 @@ use super::changes::outcomes;
 use super::outbox::{self, OutboxRecords};
 use super::{
     Access, Action, Begun, ChangePlace, Changed, Changes, Checked, End, EndSome, EndedSome,
-    FAILURES_PER_HOOK_MAX, FeedPlace, Figures, NewSession, OUTBOX_EVENTS_MAX, Outbox, Refresh,
-    Refreshed, Revocations, Rules, Scope, SessionPage, Settled, Signer, Store, StoreError,
+    FAILURES_PER_HOOK_MAX, FeedPlace, Figures, NewSession, NotedToken, OUTBOX_EVENTS_MAX, Outbox,
+    Refresh, Refreshed, Revocations, Rules, Scope, SessionPage, Settled, Signer, Store, StoreError,
     StoreHealth, Swept, TokenState,
 };
 use crate::model::{
     ApiKeyId, AtLimit, Attempt, AuditAction, AuditEntry, AuditObject, AuthenticationType, Author,
     Cause, Directory, DirectoryChange, ENDED_AT_ONCE_MAX, EndReason, EndedSession, Ends, Env,
     Identity, LockoutRules, NameKey, Origin, Outcome, Precondition, Principal, Repeats, Resource,
-    Session, SessionId, Subject, Timestamp, UserLock, UserName, Version, WebhookId, of_change,
+    Session, SessionId, Subject, Timestamp, TokenName, UserLock, UserName, Version, WebhookId,
+    of_change,
 };
 use crate::ndata::{self, AuditMember, EndedMember, Query, Selected, SessionMember};
 
@@ -89,6 +90,8 @@ struct Kept {
     session: Session,
     /// `None` for signed requests.
     tokens: Option<TokenState>,
+    /// The name of the newest of them, if it was noted.
+    name: Option<TokenName>,
 }
 
 impl MemoryStore {
@@ -378,6 +381,7 @@ impl MemoryStore {
         state.sessions.push(Kept {
             session: session.clone(),
             tokens: Some(tokens),
+            name: None,
         });
         self.tell_of(state, &session, now, cause.by.clone(), Action::Created);
         let entry = AuditEntry::new(AuditAction::Login, cause.clone(), now);
@@ -438,6 +442,7 @@ impl MemoryStore {
         state.sessions.push(Kept {
             session: session.clone(),
             tokens: None,
+            name: None,
         });
         self.use_account(state, &session.identity.user_name, now);
         let by = Author::of(&session.identity);
@@ -456,7 +461,9 @@ impl MemoryStore {
     ) -> Result<Refreshed, StoreError> {
         let state = &mut *self.state.lock();
         let at = self.live(state, refresh.id, now)?;
-        let Kept { session, tokens } = state.sessions[at].clone();
+        let Kept {
+            session, tokens, ..
+        } = state.sessions[at].clone();
         let tokens = tokens.ok_or(StoreError::Denied)?;
         let identity = &session.identity;
         if state
@@ -495,7 +502,7 @@ impl MemoryStore {
             issued_at: now,
             used: false,
         };
-        kept.tokens = Some(tokens);
+        (kept.tokens, kept.name) = (Some(tokens), None);
         let session = kept.session.clone();
         let by = Author::of(&session.identity);
         self.tell_of(state, &session, now, by, Action::Updated);
@@ -506,7 +513,9 @@ impl MemoryStore {
     fn check_now(&self, access: Access, now: Timestamp) -> Result<Checked, StoreError> {
         let state = &mut *self.state.lock();
         let at = self.live(state, access.id, now)?;
-        let Kept { session, tokens } = &mut state.sessions[at];
+        let Kept {
+            session, tokens, ..
+        } = &mut state.sessions[at];
         let before = session.version;
         if access.touch {
             session.last_access_at = session.last_access_at.max(now);
@@ -524,7 +533,6 @@ impl MemoryStore {
             session,
             before,
             principal: principal.map(Arc::new),
-            place: 0,
         })
     }
 }
@@ -576,7 +584,43 @@ impl Store for MemoryStore {
         self.check_now(access, now)
     }
 
-    fn check_at_once(&self, access: Access, now: Timestamp) -> Option<Result<Checked, StoreError>> {
+    fn note_token(&self, id: SessionId, jti_head: u64, name: TokenName) -> bool {
+        let state = &mut *self.state.lock();
+        let mut kept = state.sessions.iter_mut();
+        let newest = kept.find(|kept| {
+            let tokens = kept.tokens.filter(|_| kept.session.id == id);
+            tokens.is_some_and(|tokens| tokens.jti_head() == jti_head)
+        });
+        newest.map(|kept| kept.name = Some(name)).is_some()
+    }
+
+    fn noted_token(&self, id: SessionId, name: &TokenName) -> Option<NotedToken> {
+        let state = self.state.lock();
+        let mut kept = state.sessions.iter();
+        let kept = kept.find(|kept| kept.session.id == id && kept.name == Some(*name))?;
+        let tokens = kept.tokens?;
+        Some(NotedToken {
+            jti_head: tokens.jti_head(),
+            issued_at: tokens.issued_at,
+            expires_at: kept.session.expires_at,
+        })
+    }
+
+    fn check_at_once(
+        &self,
+        id: SessionId,
+        name: &TokenName,
+        now: Timestamp,
+    ) -> Option<Result<Checked, StoreError>> {
+        let noted = self.noted_token(id, name)?;
+        if noted.issued_at.seconds_floor() > now.seconds_floor() {
+            return None;
+        }
+        let access = Access {
+            id,
+            jti_head: Some(noted.jti_head),
+            touch: true,
+        };
         Some(self.check_now(access, now))
     }
 
@@ -701,7 +745,6 @@ impl Store for MemoryStore {
             session: session.clone(),
             before,
             principal: Some(Arc::new(principal)),
-            place: 0,
         })
     }
 

@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use crate::model::{
     ApiKey, Attempt, AuditEntry, AuthenticationType, Cause, DeviceName, Directory, DirectoryChange,
     EndReason, EndedSession, Env, KeyNumber, LockoutRules, Origin, Outcome, Precondition,
-    Principal, Refusal, Resource, Session, SessionId, SessionLimits, Subject, Timestamp, UserName,
-    Version, WebhookId,
+    Principal, Refusal, Resource, Session, SessionId, SessionLimits, Subject, Timestamp, TokenName,
+    UserName, Version, WebhookId,
 };
 use crate::ndata::{AuditMember, EndedMember, Filter, Query, Row, Selected, SessionMember};
 
@@ -172,9 +172,17 @@ pub struct Access {
     pub jti_head: Option<u64>,
     /// Whether it counts: moves `lastAccessAt` and `_v`.
     pub touch: bool,
-    /// [`Checked::place`] of an earlier access, to find the session sooner. Any
-    /// number is safe: it decides nothing.
-    pub place: Option<u32>,
+}
+
+/// What the store has of a session's newest token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotedToken {
+    /// [`TokenState::jti_head`].
+    pub jti_head: u64,
+    /// [`TokenState::issued_at`].
+    pub issued_at: Timestamp,
+    /// `expiresAt` of its session, which only the next token moves.
+    pub expires_at: Timestamp,
 }
 
 /// The answer to "who is this, may they?".
@@ -188,8 +196,6 @@ pub struct Checked {
     /// directory no longer lets this user onto this device: then nobody is
     /// logged in.
     pub principal: Option<Arc<Principal>>,
-    /// Where the store found the session.
-    pub place: u32,
 }
 
 /// What is kept to know and make again the tokens of a session.
@@ -454,9 +460,24 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Checked, StoreError>> + Send;
 
-    /// As [`Store::check`], if the answer waits for nothing, as hardly any
-    /// does. `None`: nothing was counted, and [`Store::check`] has the answer.
-    fn check_at_once(&self, access: Access, now: Timestamp) -> Option<Result<Checked, StoreError>>;
+    /// Notes how the session's newest token is called, if the token with this
+    /// `jti` is the newest one; answers whether it is. To be called for good
+    /// tokens only. The name is kept in memory, until another token is made.
+    fn note_token(&self, id: SessionId, jti_head: u64, name: TokenName) -> bool;
+
+    /// The session's newest token, if this name was noted for it. Says nothing
+    /// about whether the session lives.
+    fn noted_token(&self, id: SessionId, name: &TokenName) -> Option<NotedToken>;
+
+    /// As [`Store::check`] of an access that counts, with the session's newest
+    /// token by its name, if that was noted and the answer waits for nothing.
+    /// `None`: nothing was counted, and [`Store::check`] has the answer.
+    fn check_at_once(
+        &self,
+        id: SessionId,
+        name: &TokenName,
+        now: Timestamp,
+    ) -> Option<Result<Checked, StoreError>>;
 
     /// A live session by its id, if the scope covers it; counts nothing.
     fn find(

@@ -42,6 +42,20 @@ fn sign(ring: &KeyRing) -> String {
     ring.sign(&new).unwrap()
 }
 
+impl KeyRing {
+    /// Reads a token that is good at `now`.
+    fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+        let claims = self.read(token)?;
+        claims.check(now).map(|()| claims)
+    }
+
+    /// Reads a token that is or was good.
+    fn read_even_expired(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+        let claims = self.read(token)?;
+        claims.check_begun(now).map(|()| claims)
+    }
+}
+
 fn encode(text: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(text)
 }
@@ -103,6 +117,24 @@ fn the_same_state_makes_the_same_token_and_it_reads_back() {
     assert_eq!(claims.sid, session().id);
     assert_eq!(claims.jti_head, 0x0101_0101_0101_0101);
     assert_eq!(claims.not_before, Timestamp::from_millis(1_691_147_978_000));
+    let (sid, end) = (session().id, session().expires_at);
+    assert_eq!(claims, Claims::of(sid, claims.jti_head, NOW, end));
+}
+
+#[test]
+fn the_session_that_a_text_names_is_read_without_asking_whether_it_is_true() {
+    let token = sign(&shop_ring());
+    assert_eq!(session_named_in(&token), Some(session().id));
+    let [head, payload, _] = parts(&token);
+    assert_eq!(
+        session_named_in(&format!("{head}.{payload}")),
+        Some(session().id)
+    );
+    for text in ["", ".", head, "a.b.c", &format!("{head}.{}", encode("{}"))] {
+        assert_eq!(session_named_in(text), None, "{text}");
+    }
+    let long = format!("{token}{}", "A".repeat(TOKEN_BYTES_MAX));
+    assert_eq!(session_named_in(&long), None);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Promises of `check` and `find`: what an access moves, and to which
 //! millisecond a session lives.
 
-use super::{Shop, at, put_role, role_input, rules, seconds};
+use super::{Shop, at, put_role, role_input, rules, seconds, token_name};
 use crate::model::{EndReason, Env, KnownRight, Rights, Version};
-use crate::store::{Access, Rules, Store, StoreError};
+use crate::store::{Access, NotedToken, Rules, Store, StoreError};
 
 pub(crate) fn an_access_moves_last_access_and_version_and_nothing_else<S: Store>(
     open: &impl Fn(Rules) -> S,
@@ -31,7 +31,6 @@ pub(crate) fn an_access_that_does_not_count_changes_nothing<S: Store>(open: &imp
         id: begun.id,
         jti_head: None,
         touch: false,
-        place: None,
     };
 
     let checked = shop.run(shop.store.check(quiet, at(40))).expect("is live");
@@ -138,4 +137,81 @@ pub(crate) fn rights_are_those_of_the_instant_of_the_access<S: Store>(open: &imp
         .expect("the operator may");
 
     assert!(rights().allows(KnownRight::AuditRead));
+}
+
+pub(crate) fn the_newest_token_is_known_by_its_name_until_the_next<S: Store>(
+    open: &impl Fn(Rules) -> S,
+) {
+    let shop = Shop::documented(open);
+    let (id, other) = (
+        shop.begin("1", "P01", at(0)).id,
+        shop.begin("2", "Office", at(0)).id,
+    );
+    let tokens = |now| shop.run(shop.store.tokens(id, now)).expect("is live");
+    let first = tokens(at(0));
+    let (name, next) = (token_name(id, 0), token_name(id, 1));
+
+    // What was not noted, or not of the newest token, is a stranger and counts nothing.
+    assert_eq!(shop.store.noted_token(id, &name), None);
+    assert!(!shop.store.note_token(id, first.jti_head() ^ 1, name));
+    assert!(shop.store.check_at_once(id, &name, at(10)).is_none());
+    assert!(shop.store.note_token(id, first.jti_head(), name));
+    for stranger in [next, token_name(other, 0)] {
+        assert_eq!(shop.store.noted_token(id, &stranger), None);
+        assert!(shop.store.check_at_once(id, &stranger, at(10)).is_none());
+    }
+    assert_eq!(shop.store.noted_token(other, &name), None);
+    assert_eq!(
+        shop.find(id, at(10)).map(|session| session.version),
+        Some(Version(1))
+    );
+
+    let noted = NotedToken {
+        jti_head: first.jti_head(),
+        issued_at: at(0),
+        expires_at: shop.find(id, at(10)).expect("is live").expires_at,
+    };
+    assert_eq!(shop.store.noted_token(id, &name), Some(noted));
+    let checked = shop.store.check_at_once(id, &name, at(20));
+    let checked = checked.expect("it is noted").expect("is live");
+    assert_eq!(
+        (checked.session.version, checked.session.last_access_at),
+        (Version(2), at(20))
+    );
+
+    shop.refresh(id, 0, at(30)).expect("is the current token");
+    assert_eq!(shop.store.noted_token(id, &name), None);
+    assert!(shop.store.check_at_once(id, &name, at(40)).is_none());
+    assert!(shop.store.note_token(id, tokens(at(40)).jti_head(), next));
+    assert_eq!(
+        shop.store
+            .noted_token(id, &next)
+            .map(|noted| noted.issued_at),
+        Some(at(30))
+    );
+
+    // Whose session is over is told so, as long as the session is known.
+    let end = at(0).plus(Rules::default().lifetime[0] * 2);
+    let over = shop.store.check_at_once(id, &next, end);
+    assert!(
+        over.is_none_or(|over| over.err() == Some(StoreError::NotLive(Some(EndReason::Expired))))
+    );
+    shop.end(id, at(50)).expect("is live");
+    assert_eq!(shop.store.noted_token(id, &next), None);
+    assert!(shop.store.check_at_once(id, &next, at(60)).is_none());
+    assert!(!shop.store.note_token(id, 0, next));
+}
+
+pub(crate) fn a_token_that_has_not_begun_is_not_answered_at_once<S: Store>(
+    open: &impl Fn(Rules) -> S,
+) {
+    let shop = Shop::documented(open);
+    let id = shop.begin("1", "P01", at(5_000)).id;
+    let first = shop.run(shop.store.tokens(id, at(5_000))).expect("is live");
+    let name = token_name(id, 0);
+    assert!(shop.store.note_token(id, first.jti_head(), name));
+
+    // Somebody has set the clock back.
+    assert!(shop.store.check_at_once(id, &name, at(3_000)).is_none());
+    assert!(shop.store.check_at_once(id, &name, at(5_000)).is_some());
 }

@@ -20,7 +20,6 @@ fn use_newest<S: Store>(shop: &Shop<S>, id: SessionId, now: Timestamp) {
         id,
         jti_head: Some(newest),
         touch: true,
-        place: None,
     };
     shop.run(shop.store.check(access, now)).expect("is live");
 }
@@ -172,7 +171,6 @@ pub(crate) fn an_access_with_an_older_token_leaves_the_grace_open<S: Store>(
         id: begun.id,
         jti_head: Some(older),
         touch: true,
-        place: None,
     };
     shop.run(shop.store.check(access, at(10_001)))
         .expect("is live");

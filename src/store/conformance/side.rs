@@ -9,7 +9,8 @@ use super::history::{Action, Asker, Condition, Edit, Tag, Token, Typed};
 use super::key_id;
 use super::listing::after_row;
 use super::{
-    DEVICES, USERS, at, device_name, ending, refresh_sha256, session_id, set_up, user_id, user_name,
+    DEVICES, USERS, at, device_name, ending, refresh_sha256, session_id, set_up, token_name,
+    user_id, user_name,
 };
 use crate::model::{
     ApiKey, AuthenticationType, Cause, Device, Directory, DirectoryChange, EndReason, KeyNumber,
@@ -355,9 +356,18 @@ impl<S: Store> Side<S> {
             id,
             jti_head: carried.map(TokenState::jti_head),
             touch,
-            place: None,
         };
-        match self.runtime.block_on(self.store().check(access, now)) {
+        // Every other access with the newest token is answered at once, if it may be.
+        let newest = carried.filter(|_| token == Token::Newest && touch);
+        let newest = newest.filter(|_| now.as_millis() % 2 == 0);
+        let at_once = newest.and_then(|newest| {
+            let name = token_name(id, newest.generation);
+            self.store().note_token(id, newest.jti_head(), name);
+            self.store().check_at_once(id, &name, now)
+        });
+        let checked =
+            at_once.unwrap_or_else(|| self.runtime.block_on(self.store().check(access, now)));
+        match checked {
             Ok(checked) => {
                 assert_eq!(touch, checked.session.version > checked.before);
                 self.note(&checked.session, touch);

@@ -27,13 +27,13 @@ use super::writer::{Writer, lag};
 use crate::model::{
     Attempt, AuditAction, AuditEntry, Cause, Directory, DirectoryChange, EndReason, EndedSession,
     NameKey, Origin, Outcome, Precondition, Resource, Session, SessionId, Subject, Timestamp,
-    UserName, WebhookId,
+    TokenName, UserName, WebhookId,
 };
 use crate::ndata::{AuditMember, EndedMember, Query, Selected, SessionMember};
 use crate::store::{
     Access, Backups, Begun, Changes, Checked, End, EndSome, EndedSome, FeedPlace, Figures,
-    NewSession, Outbox, Refresh, Refreshed, Revocations, Rules, Scope, SessionPage, Settled,
-    Signer, Store, StoreError, StoreHealth, Swept, TokenState,
+    NewSession, NotedToken, Outbox, Refresh, Refreshed, Revocations, Rules, Scope, SessionPage,
+    Settled, Signer, Store, StoreError, StoreHealth, Swept, TokenState,
 };
 
 /// Operations that may wait for the writer; more are refused as busy.
@@ -371,10 +371,21 @@ impl SledStore {
         can_write: bool,
     ) -> Option<Result<Checked, StoreError>> {
         let Shared { table, view, .. } = &*self.shared;
-        match table.check(access, now, can_write, view) {
+        self.outcome(table.check(access, now, can_write, view), access.id, now)
+    }
+
+    /// What the table said, as an answer; `None` when the session must be
+    /// written first.
+    fn outcome(
+        &self,
+        checked: CheckOutcome,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Option<Result<Checked, StoreError>> {
+        match checked {
             CheckOutcome::Live(checked) => Some(Ok(checked)),
             CheckOutcome::NotLive => {
-                let reason = table.reason(access.id, now);
+                let reason = self.shared.table.reason(id, now);
                 Some(Err(StoreError::NotLive(reason)))
             }
             CheckOutcome::MustWrite => None,
@@ -400,7 +411,6 @@ impl Store for SledStore {
             id: held.ok_or(StoreError::NotLive(None))?,
             jti_head: None,
             touch: true,
-            place: None,
         };
         let checked = self.access(access, now).await;
         checked
@@ -426,8 +436,25 @@ impl Store for SledStore {
         self.submit(|reply| Op::BeginSigned(begin, reply)).await
     }
 
-    fn check_at_once(&self, access: Access, now: Timestamp) -> Option<Result<Checked, StoreError>> {
-        self.look(&access, now, !self.shared.pulse.read_only())
+    fn note_token(&self, id: SessionId, jti_head: u64, name: TokenName) -> bool {
+        self.shared.table.note_token(id, jti_head, name)
+    }
+
+    fn noted_token(&self, id: SessionId, name: &TokenName) -> Option<NotedToken> {
+        self.shared.table.noted_token(id, name)
+    }
+
+    fn check_at_once(
+        &self,
+        id: SessionId,
+        name: &TokenName,
+        now: Timestamp,
+    ) -> Option<Result<Checked, StoreError>> {
+        let Shared {
+            table, view, pulse, ..
+        } = &*self.shared;
+        let checked = table.check_named(id, name, now, !pulse.read_only(), view)?;
+        self.outcome(checked, id, now)
     }
 
     async fn find(&self, id: SessionId, scope: &Scope, now: Timestamp) -> Option<Session> {

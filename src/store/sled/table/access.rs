@@ -4,13 +4,22 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use parking_lot::MutexGuard;
+
 use super::entry::{Copied, Entry, Standing, State};
 use super::shard::Slot;
 use super::{CheckOutcome, Table};
-use crate::model::{EndReason, Principal, Session, SessionId, Timestamp, Version};
+use crate::model::{EndReason, Principal, Session, SessionId, Timestamp, TokenName, Version};
 use crate::store::sled::record::{Kept, Record};
 use crate::store::sled::view::View;
-use crate::store::{Access, Checked};
+use crate::store::{Access, Checked, NotedToken};
+
+/// An entry and its lock.
+struct Here<'a> {
+    slot: Slot,
+    entry: &'a Entry,
+    state: MutexGuard<'a, State>,
+}
 
 impl Table {
     /// Counts an access of a live session: `lastAccessAt` becomes the later of
@@ -30,37 +39,100 @@ impl Table {
         can_write: bool,
         view: &View,
     ) -> CheckOutcome {
-        let checked = self.with_near(access.id, access.place, |slot, entry, mut state| {
-            if !self.is_live(entry, &state, now) {
-                return CheckOutcome::NotLive;
-            }
-            if state.is_first_use(access.jti_head) {
-                state.note_use();
-                if can_write {
-                    return CheckOutcome::MustWrite;
-                }
-                // Written as soon as that is possible again.
-                self.note_dirty(slot, &mut state);
-            }
-            let before = Version(state.version);
-            if access.touch && !self.count_access(slot, entry, &mut state, now) && can_write {
-                return CheckOutcome::MustWrite;
-            }
-            let copied = entry.copy(&state);
-            let principal = self.principal(&copied, &mut state, view);
-            drop(state);
-            let session = match &principal {
-                Some(known) => copied.session(known.user_name.clone(), known.device_name.clone()),
-                None => self.session(&copied),
-            };
-            CheckOutcome::Live(Checked {
-                session,
-                before,
-                principal,
-                place: slot.0,
-            })
+        let checked = self.with(access.id, |slot, entry| {
+            let state = entry.state.lock();
+            let is_newest = state.is_newest(access.jti_head);
+            let here = Here { slot, entry, state };
+            self.check_here(here, is_newest, access.touch, now, can_write, view)
         });
         checked.unwrap_or(CheckOutcome::NotLive)
+    }
+
+    /// As [`Table::check`] of an access that counts, with the newest token by
+    /// its name; `None` if that is not noted.
+    pub fn check_named(
+        &self,
+        id: SessionId,
+        name: &TokenName,
+        now: Timestamp,
+        can_write: bool,
+        view: &View,
+    ) -> Option<CheckOutcome> {
+        self.with(id, |slot, entry| {
+            let state = entry.state.lock();
+            let is_named = state.is_named(name) && state.has_token_begun(now);
+            let here = Here { slot, entry, state };
+            is_named.then(|| self.check_here(here, true, true, now, can_write, view))
+        })?
+    }
+
+    fn check_here(
+        &self,
+        here: Here<'_>,
+        is_newest: bool,
+        touch: bool,
+        now: Timestamp,
+        can_write: bool,
+        view: &View,
+    ) -> CheckOutcome {
+        let Here {
+            slot,
+            entry,
+            mut state,
+        } = here;
+        if !self.is_live(entry, &state, now) {
+            return CheckOutcome::NotLive;
+        }
+        if is_newest && state.awaits_use() {
+            state.note_use();
+            if can_write {
+                return CheckOutcome::MustWrite;
+            }
+            // Written as soon as that is possible again.
+            self.note_dirty(slot, &mut state);
+        }
+        let before = Version(state.version);
+        if touch && !self.count_access(slot, entry, &mut state, now) && can_write {
+            return CheckOutcome::MustWrite;
+        }
+        let copied = entry.copy(&state);
+        let principal = self.principal(&copied, &mut state, view);
+        drop(state);
+        let session = match &principal {
+            Some(known) => copied.session(known.user_name.clone(), known.device_name.clone()),
+            None => self.session(&copied),
+        };
+        CheckOutcome::Live(Checked {
+            session,
+            before,
+            principal,
+        })
+    }
+
+    /// Notes the name of a token, if it is the newest of its session.
+    pub fn note_token(&self, id: SessionId, jti_head: u64, name: TokenName) -> bool {
+        let noted = self.with(id, |_, entry| {
+            let mut state = entry.state.lock();
+            let is_newest = state.is_newest(Some(jti_head));
+            if is_newest {
+                state.set_name(name);
+            }
+            is_newest
+        });
+        noted == Some(true)
+    }
+
+    /// The newest token of a session, live or not, if this is its name.
+    pub fn noted_token(&self, id: SessionId, name: &TokenName) -> Option<NotedToken> {
+        self.with(id, |_, entry| {
+            let state = entry.state.lock();
+            let tokens = state.tokens().filter(|_| state.is_named(name))?;
+            Some(NotedToken {
+                jti_head: tokens.jti_head(),
+                issued_at: tokens.issued_at,
+                expires_at: state.expires_at,
+            })
+        })?
     }
 
     /// User, device and rights of a session, as the directory has them at this
@@ -269,7 +341,6 @@ mod tests {
             id,
             jti_head: None,
             touch: true,
-            place: None,
         };
 
         let until_urgent = (1..CEILING)
@@ -294,7 +365,6 @@ mod tests {
             id,
             jti_head: None,
             touch: true,
-            place: None,
         };
         (1..CEILING).for_each(|now| drop(check(&table, &access, at(now), true)));
 
@@ -313,7 +383,6 @@ mod tests {
             id,
             jti_head: Some(0),
             touch: false,
-            place: None,
         };
 
         assert_eq!(check(&table, &access, at(1), true).version(), Some(1));
@@ -326,7 +395,6 @@ mod tests {
             id,
             jti_head: Some(0),
             touch: false,
-            place: None,
         };
 
         assert_eq!(check(&table, &access, at(1), true), Seen::MustWrite);

@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 
 use super::names::NameId;
 use crate::model::{
-    AuthenticationType, EndReason, Env, KeyNumber, Principal, SessionId, Timestamp, Version,
+    AuthenticationType, EndReason, Env, KeyNumber, Principal, SessionId, Timestamp, TokenName,
+    Version,
 };
 use crate::store::TokenState;
 use crate::store::sled::record::Record;
@@ -86,19 +87,22 @@ pub(super) struct State {
     pub(super) began: u64,
     /// What the last check found there.
     pub(super) principal: Option<Arc<Principal>>,
+    /// The name of the newest token, if somebody has said it.
+    name: Option<TokenName>,
+    /// `used` is set as soon as the newest token was seen.
+    tokens: Option<TokenState>,
     pub(super) written: u64,
     /// `lastAccessAt` of the last write.
     pub(super) disk_last_access: Timestamp,
     /// The instant under which the order by idle deadline holds the session;
     /// accesses do not move it, so it is never later than the true deadline.
     pub(super) idle_at: Timestamp,
-    /// `used` is set as soon as the newest token was seen.
-    tokens: Option<TokenState>,
 }
 
-/// The two lines end behind `principal`.
+/// The two lines end behind `principal`; a check reads the name in the third.
 const _: () =
-    assert!(offset_of!(Entry, state) + MUTEX_BYTES + offset_of!(State, written) <= 2 * LINE_BYTES);
+    assert!(offset_of!(Entry, state) + MUTEX_BYTES + offset_of!(State, name) <= 2 * LINE_BYTES);
+const _: () = assert!(size_of::<Entry>() == 4 * LINE_BYTES);
 
 /// The values of a session at one instant, names as numbers.
 #[derive(Clone, Copy)]
@@ -149,6 +153,7 @@ impl Entry {
             ordered_last_access: last,
             idle_at: idle.map_or(Timestamp::MAX, |idle| last.plus(idle)),
             key: key(record.tokens.as_ref()),
+            name: None,
             tokens: record.tokens,
             awaits_use: awaits_use(record.tokens.as_ref()),
             seen_directory: 0,
@@ -226,6 +231,7 @@ impl State {
     /// A refresh gave other tokens.
     pub(super) fn set_tokens(&mut self, tokens: Option<TokenState>) {
         self.tokens = tokens;
+        self.name = None;
         self.key = key(tokens.as_ref());
     }
 
@@ -252,12 +258,33 @@ impl State {
         self.ceiling.max(self.version.saturating_add(reserve))
     }
 
-    /// Whether this token is the newest one, came with a refresh, and the disk
-    /// does not know yet that it is in use. The token of a login forbids no
-    /// repeat of an earlier refresh, so its use is not kept.
-    pub(super) fn is_first_use(&self, jti_head: Option<u64>) -> bool {
-        let newest = || self.tokens.as_ref().map(TokenState::jti_head);
-        self.awaits_use && jti_head.is_some() && jti_head == newest()
+    /// Whether the newest token came with a refresh, and the disk does not know
+    /// yet that it is in use. The token of a login forbids no repeat of an
+    /// earlier refresh, so its use is not kept.
+    pub(super) const fn awaits_use(&self) -> bool {
+        self.awaits_use
+    }
+
+    /// Whether the token with this `jti` is the newest one.
+    pub(super) fn is_newest(&self, jti_head: Option<u64>) -> bool {
+        jti_head.is_some() && jti_head == self.tokens.as_ref().map(TokenState::jti_head)
+    }
+
+    /// Whether the newest token is known to be called so.
+    pub(super) fn is_named(&self, name: &TokenName) -> bool {
+        self.name.as_ref() == Some(name)
+    }
+
+    /// Says how the newest token is called.
+    pub(super) const fn set_name(&mut self, name: TokenName) {
+        self.name = Some(name);
+    }
+
+    /// Whether the newest token is good already: a trusted clock goes back only
+    /// by hand. Tokens count in whole seconds.
+    pub(super) fn has_token_begun(&self, now: Timestamp) -> bool {
+        let issued_at = self.tokens.as_ref().map(|tokens| tokens.issued_at);
+        issued_at.is_some_and(|at| at.seconds_floor() <= now.seconds_floor())
     }
 
     /// The record is on the disk: versions up to its ceiling may be given.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use foldhash::quality::RandomState;
 use hashbrown::HashMap;
-use parking_lot::{Mutex, MutexGuard, RwLock};
+use parking_lot::{Mutex, RwLock};
 
 use crate::model::{
     AuthenticationType, DeviceName, EndReason, Ends, Session, SessionId, Timestamp, UserName,
@@ -23,7 +23,7 @@ use crate::store::{Checked, Rules, Scope};
 pub use change::ROUND_MAX;
 use counted_set::CountedSet;
 use dirty::Dirty;
-use entry::{Copied, Entry, Standing, State};
+use entry::{Copied, Entry};
 use fences::{Fences, Raised};
 use marks::Marks;
 use names::{NameId, Names};
@@ -315,26 +315,6 @@ impl Table {
         let shard = self.shard(hash).read();
         let (place, entry) = shard.find(hash, &id)?;
         Some(look(Slot::new(place, hash.shard()), entry))
-    }
-
-    /// As [`Table::with`], first at the place where the session may be. There
-    /// may be what is left of a session that has gone.
-    fn with_near<R>(
-        &self,
-        id: SessionId,
-        place: Option<u32>,
-        look: impl FnOnce(Slot, &Entry, MutexGuard<'_, State>) -> R,
-    ) -> Option<R> {
-        if let Some(slot) = place.map(Slot) {
-            let shard = self.shards[slot.shard()].read();
-            if let Some(entry) = shard.get(slot.place()).filter(|entry| entry.id == id) {
-                let state = entry.state.lock();
-                if state.standing != Standing::Gone {
-                    return Some(look(slot, entry, state));
-                }
-            }
-        }
-        self.with(id, |slot, entry| look(slot, entry, entry.state.lock()))
     }
 
     /// Looks at whatever is in a slot, under its shard's lock.

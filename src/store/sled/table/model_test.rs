@@ -7,10 +7,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::Table;
-use super::testing::{Seen, check};
+use super::testing::{Seen, check, check_named};
 use crate::model::{
     AuthenticationType, DeviceName, EndReason, Ends, Env, Identity, KeyNumber, Session, SessionId,
-    Subject, Timestamp, UserName, Version,
+    Subject, Timestamp, TokenName, UserName, Version,
 };
 use crate::ndata::{
     After, Direction, Filter, Literal, Member, Query, Row, SessionMember, Test, Value,
@@ -73,6 +73,7 @@ struct Known {
     kept: Kept,
     at_write: u64,
     use_is_durable: bool,
+    name: Option<TokenName>,
 }
 
 /// The list.
@@ -257,6 +258,7 @@ impl Both {
             15 => self.pinned(tape),
             16 => self.sweep(tape),
             17 => self.listed_by_name(tape),
+            18 => self.touch_named(tape),
             _ => {}
         }
         self.query(tape);
@@ -302,6 +304,7 @@ impl Both {
             kept: record.into(),
             at_write,
             use_is_durable: false,
+            name: None,
         });
     }
 
@@ -322,13 +325,45 @@ impl Both {
                 id: id(tape.below(IDS)),
                 jti_head,
                 touch: tape.below(4) != 0,
-                // Wherever it is said to be, it is found where it is.
-                place: tape.one(&[None, Some(0), Some(77), Some(u32::MAX)]),
             };
             let can_write = tape.flip();
             let ours = check(&self.table, &access, self.model.now, can_write);
             assert_eq!(ours, self.model.check(&access, can_write));
         }
+    }
+
+    /// An access with a token by its name, which may have been noted before.
+    fn touch_named(&mut self, tape: &mut Tape<'_>) {
+        let name = TokenName::new(&[7; 32], tape.one(&[1, 2]));
+        let id = id(tape.below(IDS));
+        let at = self.model.at(id);
+        let newest = at.and_then(|at| self.model.sessions[at].kept.record.tokens);
+        if tape.flip() {
+            let jti_head = tape.one(&[0, u64::MAX]);
+            let is_newest = newest.is_some_and(|newest| newest.jti_head() == jti_head);
+            assert_eq!(self.table.note_token(id, jti_head, name), is_newest);
+            if let Some(at) = at.filter(|_| is_newest) {
+                self.model.sessions[at].name = Some(name);
+            }
+        }
+        let known = at.is_some_and(|at| self.model.sessions[at].name == Some(name));
+        let newest = newest.filter(|_| known);
+        let noted = self.table.noted_token(id, &name);
+        assert_eq!(
+            noted.map(|noted| (noted.jti_head, noted.issued_at)),
+            newest.map(|newest| (newest.jti_head(), newest.issued_at))
+        );
+        let can_write = tape.flip();
+        let ours = check_named(&self.table, id, &name, self.model.now, can_write);
+        let theirs = newest.map(|newest| {
+            let access = Access {
+                id,
+                jti_head: Some(newest.jti_head()),
+                touch: true,
+            };
+            self.model.check(&access, can_write)
+        });
+        assert_eq!(ours, theirs);
     }
 
     fn remove(&mut self, tape: &mut Tape<'_>) {
@@ -375,7 +410,7 @@ impl Both {
         theirs.session.version = theirs.session.version.next();
         theirs.session.expires_at = record.session.expires_at;
         theirs.tokens = record.tokens;
-        known.use_is_durable = false;
+        (known.use_is_durable, known.name) = (false, None);
         assert_eq!(ours, theirs.session);
         note_written(known, &record);
     }
@@ -465,7 +500,6 @@ impl Both {
             id,
             jti_head: None,
             touch: true,
-            place: None,
         };
         let mut held = 0;
         for _ in 0..tape.below(3) {

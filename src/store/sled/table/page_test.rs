@@ -49,7 +49,6 @@ fn touch(table: &Table, number: u64, now: u64) {
         id: id(number),
         jti_head: None,
         touch: true,
-        place: None,
     };
     let _ = check(table, &access, at(now), true);
 }

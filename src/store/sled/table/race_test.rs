@@ -119,7 +119,6 @@ impl Race {
                 id,
                 jti_head: None,
                 touch: true,
-                place: None,
             };
             match check(&self.table, &access, now(number + round % 500), true) {
                 Seen::Live { session, before } => {

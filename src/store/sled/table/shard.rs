@@ -88,12 +88,6 @@ impl Shard {
         &self.chunks[place / CHUNK_ENTRIES][place % CHUNK_ENTRIES]
     }
 
-    /// The entry at a place, if there is such a place.
-    pub(super) fn get(&self, place: usize) -> Option<&Entry> {
-        let chunk = self.chunks.get(place / CHUNK_ENTRIES)?;
-        chunk.get(place % CHUNK_ENTRIES)
-    }
-
     /// How many places there are, free ones included.
     pub(super) fn places(&self) -> usize {
         self.chunks.last().map_or(0, |last| {

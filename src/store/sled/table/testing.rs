@@ -2,7 +2,7 @@
 //! counted, with nobody in the directory.
 
 use super::{CheckOutcome, Table};
-use crate::model::{Directory, Session, Timestamp, Version};
+use crate::model::{Directory, Session, SessionId, Timestamp, TokenName, Version};
 use crate::store::Access;
 use crate::store::sled::view::View;
 
@@ -35,15 +35,34 @@ impl Seen {
 /// Counts an access.
 pub(super) fn check(table: &Table, access: &Access, now: Timestamp, can_write: bool) -> Seen {
     let nobody = View::new(Directory::default());
-    match table.check(access, now, can_write, &nobody) {
-        CheckOutcome::Live(checked) => {
-            assert!(checked.principal.is_none());
-            Seen::Live {
-                session: checked.session,
-                before: checked.before,
+    table.check(access, now, can_write, &nobody).into()
+}
+
+/// Counts an access with the newest token, if this is its name.
+pub(super) fn check_named(
+    table: &Table,
+    id: SessionId,
+    name: &TokenName,
+    now: Timestamp,
+    can_write: bool,
+) -> Option<Seen> {
+    let nobody = View::new(Directory::default());
+    let outcome = table.check_named(id, name, now, can_write, &nobody);
+    outcome.map(Seen::from)
+}
+
+impl From<CheckOutcome> for Seen {
+    fn from(outcome: CheckOutcome) -> Self {
+        match outcome {
+            CheckOutcome::Live(checked) => {
+                assert!(checked.principal.is_none());
+                Seen::Live {
+                    session: checked.session,
+                    before: checked.before,
+                }
             }
+            CheckOutcome::NotLive => Seen::NotLive,
+            CheckOutcome::MustWrite => Seen::MustWrite,
         }
-        CheckOutcome::NotLive => Seen::NotLive,
-        CheckOutcome::MustWrite => Seen::MustWrite,
     }
 }

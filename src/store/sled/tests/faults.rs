@@ -290,7 +290,6 @@ fn while_the_disk_hangs_checks_go_on_and_changes_are_refused() {
             id: till,
             jti_head: Some(0),
             touch: true,
-            place: None,
         };
         assert!(store.check(access, NOW).await.is_ok());
 

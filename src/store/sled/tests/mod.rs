@@ -121,7 +121,6 @@ async fn is_live(store: &SledStore, id: SessionId) -> bool {
         id,
         jti_head: None,
         touch: false,
-        place: None,
     };
     store
         .check(access, NOW)

@@ -30,7 +30,6 @@ async fn access(store: &SledStore, id: SessionId, jti_head: Option<u64>, millis:
         id,
         jti_head,
         touch: true,
-        place: None,
     };
     let now = NOW.plus(Duration::from_millis(millis));
     store.check(access, now).await.expect("is live").session
