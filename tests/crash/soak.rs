@@ -24,8 +24,11 @@ const WARM_UP: u32 = 3;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After how many looks a long run says how it goes.
 const TELL_EVERY_LOOKS: usize = 300;
-/// Endings and audit entries are kept up to here, so that the data has a size.
+/// Endings and audit entries are kept up to here, so that the data has a size,
 const KEPT: &str = "2000";
+/// and beyond that every ending for as long as its tokens last, which whoever
+/// checks tokens without asking must be told of.
+const LIFETIME: &str = "60s";
 /// By how much the last third may be above the middle one, in percent.
 const GROWTH_PERCENT_MAX: u64 = 10;
 /// Below this many more, it is no growth.
@@ -71,7 +74,8 @@ fn work(all: Duration) -> Result<String, String> {
     let mut command = closed::serve(&place.data_dir());
     command
         .env("TILLGATE_SESSIONS__ENDED_MAX", KEPT)
-        .env("TILLGATE_AUDIT__MAX", KEPT);
+        .env("TILLGATE_AUDIT__MAX", KEPT)
+        .env("TILLGATE_SESSIONS__LIFETIME__TOOL", LIFETIME);
     let mut process = Process::spawn(command);
     let (address, _) = process.listening()?;
     let (stop, requests) = (AtomicBool::new(false), AtomicU64::new(0));
