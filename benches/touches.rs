@@ -87,7 +87,6 @@ fn use_all(store: &Arc<SledStore>, ids: &[SessionId]) {
             id: ids[rand::random_range(0..ids.len())],
             jti_head: None,
             touch: true,
-            place: None,
         };
         let checked = pin!(store.check(access, wall())).poll(&mut context);
         assert!(matches!(checked, Poll::Ready(Ok(_))), "a live session");

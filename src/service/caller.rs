@@ -8,7 +8,7 @@ use crate::auth::token::{self, Claims, TokenError};
 use crate::model::{
     Cause, EndReason, KnownRight, Origin, Principal, Session, SessionId, Timestamp, Version,
 };
-use crate::store::{Access, Checked, Store, StoreError};
+use crate::store::{Access, Checked, NotedToken, Store, StoreError};
 
 /// An authenticated caller, looked up for this request.
 #[derive(Clone, Debug)]
@@ -116,7 +116,7 @@ impl<S: Store> App<S> {
             Err(_) => return Err(ServiceError::Unauthenticated { reason: None }),
         };
         let checked = self.store.check(access(&claims, touch), now).await;
-        self.checked(checked, reach)
+        caller_of_checked(checked, reach)
     }
 
     /// The caller's own session, if its id is asked for and the answer waits
@@ -130,7 +130,7 @@ impl<S: Store> App<S> {
     ) -> Option<Result<Session, ServiceError>> {
         let name = self.bearer.name(token)?;
         let checked = self.store.check_at_once(id, &name, now)?;
-        let caller = self.checked(checked, Reach::Everything);
+        let caller = caller_of_checked(checked, Reach::Everything);
         Some(caller.map(|caller| caller.session))
     }
 
@@ -150,37 +150,41 @@ impl<S: Store> App<S> {
             return Ok(claims);
         }
         let claims = self.bearer.read(&name, token)?;
-        if !self.store.note_token(claims.sid, claims.jti_head, name) {
+        let says = NotedToken {
+            jti_head: claims.jti_head,
+            issued_at: claims.not_before,
+            expires_at: claims.expires_at,
+        };
+        if !self.store.note_token(claims.sid, &says, name) {
             self.bearer.remember(name, claims);
         }
         Ok(claims)
     }
+}
 
-    /// The caller of a session that was checked.
-    fn checked(
-        &self,
-        checked: Result<Checked, StoreError>,
-        reach: Reach,
-    ) -> Result<Caller, ServiceError> {
-        let checked = match checked {
-            Ok(checked) => checked,
-            Err(StoreError::NotLive(reason)) => {
-                return Err(ServiceError::Unauthenticated { reason });
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let Some(principal) = checked.principal else {
-            let reason = Some(EndReason::AccountDisabled);
+/// The caller of a session that was checked.
+fn caller_of_checked(
+    checked: Result<Checked, StoreError>,
+    reach: Reach,
+) -> Result<Caller, ServiceError> {
+    let checked = match checked {
+        Ok(checked) => checked,
+        Err(StoreError::NotLive(reason)) => {
             return Err(ServiceError::Unauthenticated { reason });
-        };
-        let caller = Caller {
-            session: checked.session,
-            before: checked.before,
-            principal,
-            origin: Origin::default(),
-        };
-        caller.within(reach)
-    }
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let Some(principal) = checked.principal else {
+        let reason = Some(EndReason::AccountDisabled);
+        return Err(ServiceError::Unauthenticated { reason });
+    };
+    let caller = Caller {
+        session: checked.session,
+        before: checked.before,
+        principal,
+        origin: Origin::default(),
+    };
+    caller.within(reach)
 }
 
 /// The access that a request with this token is.

@@ -14,7 +14,7 @@ use crate::model::{
     EndReason, Field, KnownRight, Origin, Outcome, Precondition, Principal, Refusal, Session,
     SessionId, Timestamp, UserName,
 };
-use crate::store::{End, NewSession, Refresh, Scope, Store, StoreError, TokenState};
+use crate::store::{End, NewSession, NotedToken, Refresh, Scope, Store, StoreError, TokenState};
 
 /// A login succeeded.
 #[derive(Debug)]
@@ -338,7 +338,12 @@ impl<S: Store> App<S> {
             };
         };
         // Its first use costs no check of a signature that was made here.
-        self.store.note_token(session.id, tokens.jti_head(), name);
+        let says = NotedToken {
+            jti_head: tokens.jti_head(),
+            issued_at: tokens.issued_at,
+            expires_at: session.expires_at,
+        };
+        self.store.note_token(session.id, &says, name);
         let key = &self.installation_key;
         let refresh_token = refresh::token(key, session.id, tokens.generation, &tokens.salt);
         Ok(RefreshedPair {

@@ -94,6 +94,17 @@ struct Kept {
     name: Option<TokenName>,
 }
 
+impl Kept {
+    fn newest_token(&self) -> Option<NotedToken> {
+        let tokens = self.tokens?;
+        Some(NotedToken {
+            jti_head: tokens.jti_head(),
+            issued_at: tokens.issued_at,
+            expires_at: self.session.expires_at,
+        })
+    }
+}
+
 impl MemoryStore {
     /// An empty store.
     #[must_use]
@@ -584,12 +595,12 @@ impl Store for MemoryStore {
         self.check_now(access, now)
     }
 
-    fn note_token(&self, id: SessionId, jti_head: u64, name: TokenName) -> bool {
+    fn note_token(&self, id: SessionId, token: &NotedToken, name: TokenName) -> bool {
         let state = &mut *self.state.lock();
         let mut kept = state.sessions.iter_mut();
         let newest = kept.find(|kept| {
-            let tokens = kept.tokens.filter(|_| kept.session.id == id);
-            tokens.is_some_and(|tokens| tokens.jti_head() == jti_head)
+            let newest = kept.newest_token().filter(|_| kept.session.id == id);
+            newest.is_some_and(|newest| newest.says(token))
         });
         newest.map(|kept| kept.name = Some(name)).is_some()
     }
@@ -598,12 +609,7 @@ impl Store for MemoryStore {
         let state = self.state.lock();
         let mut kept = state.sessions.iter();
         let kept = kept.find(|kept| kept.session.id == id && kept.name == Some(*name))?;
-        let tokens = kept.tokens?;
-        Some(NotedToken {
-            jti_head: tokens.jti_head(),
-            issued_at: tokens.issued_at,
-            expires_at: kept.session.expires_at,
-        })
+        kept.newest_token()
     }
 
     fn check_at_once(

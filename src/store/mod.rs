@@ -185,6 +185,16 @@ pub struct NotedToken {
     pub expires_at: Timestamp,
 }
 
+impl NotedToken {
+    /// Whether a token says the same as another: tokens have whole seconds.
+    #[must_use]
+    pub fn says(&self, other: &Self) -> bool {
+        self.jti_head == other.jti_head
+            && self.issued_at.seconds_floor() == other.issued_at.seconds_floor()
+            && self.expires_at.seconds_ceil() == other.expires_at.seconds_ceil()
+    }
+}
+
 /// The answer to "who is this, may they?".
 #[derive(Clone, Debug)]
 pub struct Checked {
@@ -460,10 +470,11 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Checked, StoreError>> + Send;
 
-    /// Notes how the session's newest token is called, if the token with this
-    /// `jti` is the newest one; answers whether it is. To be called for good
-    /// tokens only. The name is kept in memory, until another token is made.
-    fn note_token(&self, id: SessionId, jti_head: u64, name: TokenName) -> bool;
+    /// Notes how the session's newest token is called, if `token` is what the
+    /// newest one says in every respect; answers whether it is. To be called for
+    /// tokens of ours only. The name is kept in memory, until another token is
+    /// made.
+    fn note_token(&self, id: SessionId, token: &NotedToken, name: TokenName) -> bool;
 
     /// The session's newest token, if this name was noted for it. Says nothing
     /// about whether the session lives.

@@ -1,7 +1,9 @@
 //! Promises of `check` and `find`: what an access moves, and to which
 //! millisecond a session lives.
 
-use super::{Shop, at, put_role, role_input, rules, seconds, token_name};
+use std::time::Duration;
+
+use super::{Shop, at, put_role, role_input, rules, says, seconds, token_name};
 use crate::model::{EndReason, Env, KnownRight, Rights, Version};
 use crate::store::{Access, NotedToken, Rules, Store, StoreError};
 
@@ -153,9 +155,27 @@ pub(crate) fn the_newest_token_is_known_by_its_name_until_the_next<S: Store>(
 
     // What was not noted, or not of the newest token, is a stranger and counts nothing.
     assert_eq!(shop.store.noted_token(id, &name), None);
-    assert!(!shop.store.note_token(id, first.jti_head() ^ 1, name));
+    let said = says(&first, &shop.find(id, at(0)).expect("is live"));
+    let second = Duration::from_secs(1);
+    let others = [
+        NotedToken {
+            jti_head: said.jti_head ^ 1,
+            ..said
+        },
+        NotedToken {
+            issued_at: said.issued_at.minus(second),
+            ..said
+        },
+        NotedToken {
+            expires_at: said.expires_at.plus(second),
+            ..said
+        },
+    ];
+    for other in &others {
+        assert!(!shop.store.note_token(id, other, name));
+    }
     assert!(shop.store.check_at_once(id, &name, at(10)).is_none());
-    assert!(shop.store.note_token(id, first.jti_head(), name));
+    assert!(shop.store.note_token(id, &said, name));
     for stranger in [next, token_name(other, 0)] {
         assert_eq!(shop.store.noted_token(id, &stranger), None);
         assert!(shop.store.check_at_once(id, &stranger, at(10)).is_none());
@@ -182,7 +202,8 @@ pub(crate) fn the_newest_token_is_known_by_its_name_until_the_next<S: Store>(
     shop.refresh(id, 0, at(30)).expect("is the current token");
     assert_eq!(shop.store.noted_token(id, &name), None);
     assert!(shop.store.check_at_once(id, &name, at(40)).is_none());
-    assert!(shop.store.note_token(id, tokens(at(40)).jti_head(), next));
+    let said = says(&tokens(at(40)), &shop.find(id, at(40)).expect("is live"));
+    assert!(shop.store.note_token(id, &said, next));
     assert_eq!(
         shop.store
             .noted_token(id, &next)
@@ -199,7 +220,7 @@ pub(crate) fn the_newest_token_is_known_by_its_name_until_the_next<S: Store>(
     shop.end(id, at(50)).expect("is live");
     assert_eq!(shop.store.noted_token(id, &next), None);
     assert!(shop.store.check_at_once(id, &next, at(60)).is_none());
-    assert!(!shop.store.note_token(id, 0, next));
+    assert!(!shop.store.note_token(id, &said, next));
 }
 
 pub(crate) fn a_token_that_has_not_begun_is_not_answered_at_once<S: Store>(
@@ -209,7 +230,8 @@ pub(crate) fn a_token_that_has_not_begun_is_not_answered_at_once<S: Store>(
     let id = shop.begin("1", "P01", at(5_000)).id;
     let first = shop.run(shop.store.tokens(id, at(5_000))).expect("is live");
     let name = token_name(id, 0);
-    assert!(shop.store.note_token(id, first.jti_head(), name));
+    let said = says(&first, &shop.find(id, at(5_000)).expect("is live"));
+    assert!(shop.store.note_token(id, &said, name));
 
     // Somebody has set the clock back.
     assert!(shop.store.check_at_once(id, &name, at(3_000)).is_none());

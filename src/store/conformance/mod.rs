@@ -9,8 +9,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::{
-    Access, Begun, Checked, End, NewSession, Refresh, Refreshed, Rules, Scope, SessionPage, Store,
-    StoreError, Swept,
+    Access, Begun, Checked, End, NewSession, NotedToken, Refresh, Refreshed, Rules, Scope,
+    SessionPage, Store, StoreError, Swept, TokenState,
 };
 use crate::model::{
     ApiKeyId, ApiKeyInput, AuditEntry, AuthenticationType, Cause, ClientId, Credentials,
@@ -227,6 +227,15 @@ pub(crate) fn refresh_sha256(generation: u32) -> [u8; 32] {
     std::array::from_fn(|place| generation.to_be_bytes()[place % 4])
 }
 
+/// What the newest token of a session says.
+pub(crate) fn says(tokens: &TokenState, session: &Session) -> NotedToken {
+    NotedToken {
+        jti_head: tokens.jti_head(),
+        issued_at: tokens.issued_at,
+        expires_at: session.expires_at,
+    }
+}
+
 /// What a token of this generation is called.
 pub(crate) fn token_name(id: SessionId, generation: u32) -> TokenName {
     let mut signature = [0; 32];
@@ -419,7 +428,8 @@ impl<S: Store> Shop<S> {
         let name = token_name(id, 0);
         let first = self.run(self.store.tokens(id, now));
         if let Some(first) = first.filter(|first| first.generation == 0) {
-            self.store.note_token(id, first.jti_head(), name);
+            let session = self.find(id, now).expect("it has tokens");
+            self.store.note_token(id, &says(&first, &session), name);
         }
         let at_once = (checks % 2 == 1)
             .then(|| self.store.check_at_once(id, &name, now))

@@ -9,7 +9,7 @@ use super::history::{Action, Asker, Condition, Edit, Tag, Token, Typed};
 use super::key_id;
 use super::listing::after_row;
 use super::{
-    DEVICES, USERS, at, device_name, ending, refresh_sha256, session_id, set_up, token_name,
+    DEVICES, USERS, at, device_name, ending, refresh_sha256, says, session_id, set_up, token_name,
     user_id, user_name,
 };
 use crate::model::{
@@ -362,7 +362,9 @@ impl<S: Store> Side<S> {
         let newest = newest.filter(|_| now.as_millis() % 2 == 0);
         let at_once = newest.and_then(|newest| {
             let name = token_name(id, newest.generation);
-            self.store().note_token(id, newest.jti_head(), name);
+            let found = self.store().find(id, &Scope::Any, now);
+            let session = self.runtime.block_on(found)?;
+            self.store().note_token(id, &says(newest, &session), name);
             self.store().check_at_once(id, &name, now)
         });
         let checked =

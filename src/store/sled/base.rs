@@ -311,7 +311,7 @@ fn read(path: &Path) -> Result<Option<Base>, ReadBaseError> {
     if length != (record.len() as u64).to_le_bytes() {
         return damaged("its length is not the one written in bytes 14 to 21");
     }
-    let base: Base = codec::decode_grown(record, 2, WEBHOOKS_SINCE_2_BYTES)?;
+    let base: Base = codec::decode_grown(record, &[(2, WEBHOOKS_SINCE_2_BYTES)])?;
     // A base whose records can not be read is none.
     base.directory()?;
     Ok(Some(base))

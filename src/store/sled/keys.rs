@@ -11,6 +11,7 @@
 //! audit           number (8, big-endian): number of the group << 16 | place in it
 //! outbox          number (8, big-endian): number of the group << 20 | place in it
 //! failures        webhook (12) | number of the event (8, big-endian)
+//! touches         number (8, big-endian): number of the group << 16 | place in it
 //! meta            "head" | "fence/" number (8, big-endian) | "value/" name
 //!                 "signed/" API key (12) | "passed/" webhook (12)
 //! ```
@@ -105,6 +106,20 @@ pub fn event(number: u64) -> [u8; 8] {
 /// The number of a key of the outbox.
 pub fn parse_event(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.try_into().ok()?))
+}
+
+/// Bits of a chunk's number that say its place in the group.
+pub const TOUCHES_PLACE_BITS: u32 = 16;
+
+/// The key of a chunk of touches.
+pub fn touches(number: u64) -> [u8; 8] {
+    number.to_be_bytes()
+}
+
+/// The number of a key of `touches`, and of the group that wrote it.
+pub fn parse_touches(key: &[u8]) -> Option<(u64, u64)> {
+    let number = u64::from_be_bytes(key.try_into().ok()?);
+    Some((number, number >> TOUCHES_PLACE_BITS))
 }
 
 /// The key of a notification that a hook never got.

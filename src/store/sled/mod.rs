@@ -12,6 +12,7 @@ mod disk;
 pub mod doctor;
 mod fence;
 mod history;
+mod journal;
 mod keys;
 mod lockouts;
 mod op;

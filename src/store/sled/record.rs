@@ -4,6 +4,10 @@
 use crate::model::{Session, Timestamp, Version};
 use crate::store::TokenState;
 
+/// The fewest versions that a write of a record reserves: so many accesses a
+/// session may count before it is written again.
+pub const RESERVE_MIN: u64 = 512;
+
 /// A session with everything that is stored of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -34,6 +38,44 @@ pub struct Kept {
     /// `lastAccessAt` of the last write: the session's index key on disk
     /// stands under it.
     pub disk_last_access: Timestamp,
+}
+
+/// A session at start: its record, and what it has come to since that was
+/// written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resumed {
+    /// As it was last written.
+    pub record: Record,
+    /// Its `lastAccessAt`.
+    pub last_access: Timestamp,
+    /// Its `_v`. Above the ceiling: it is not known how far it had come.
+    pub version: Version,
+}
+
+impl Resumed {
+    /// The session, with what is known of its record on the disk.
+    pub fn kept(self) -> Kept {
+        let mut kept = Kept::from(self.record);
+        kept.record.session.last_access_at = self.last_access;
+        kept.record.session.version = self.version;
+        kept
+    }
+}
+
+impl From<Record> for Resumed {
+    /// A session that has rested.
+    fn from(record: Record) -> Self {
+        let Session {
+            last_access_at,
+            version,
+            ..
+        } = record.session;
+        Self {
+            record,
+            last_access: last_access_at,
+            version,
+        }
+    }
 }
 
 impl From<Record> for Kept {

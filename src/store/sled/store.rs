@@ -16,10 +16,11 @@ use super::archive::Archive;
 use super::audit::Audit;
 use super::decide::Fenced;
 use super::disk::{Batch, Disk, Head, Reader};
+use super::journal;
 use super::lockouts::Lockouts;
 use super::op::{self, Op};
 use super::open::{Loaded, Notice, OpenError};
-use super::record::{Kept, Record};
+use super::record::{Record, Records, Resumed};
 use super::shared::{Pulse, Shared, Work};
 use super::table::{CheckOutcome, Table};
 use super::view::View;
@@ -131,6 +132,7 @@ impl SledStore {
             head,
             clean,
             sessions,
+            touches,
             lockouts: kept_lockouts,
             ended,
             audit: entries,
@@ -142,17 +144,10 @@ impl SledStore {
             notices,
             installation,
         } = loaded;
-        let exact_from = clean.then_some(head.exact_from());
         let mut fenced: VecDeque<Fenced> = fences.into_iter().map(Fenced::from).collect();
-        let table = Table::new(rules.clone());
-        if !clean {
-            table.set_idle_grace(head.lag());
-        }
-        let count = sessions.len();
-        let revived = sessions
-            .into_iter()
-            .filter_map(|record| revive(record, &mut fenced, exact_from, &rules));
-        table.load(revived, count);
+        let last = (&head, clean);
+        let table = filled(sessions, &touches, &mut fenced, last, &rules);
+        let journal = touches.journal;
         table.set_applied(head.commit());
         let audit = Audit::of(entries);
         let remember = |ended: &EndedSession| {
@@ -190,7 +185,15 @@ impl SledStore {
         shared.pulse.set_commit(head.commit());
         shared.table.set_applied(head.commit());
         let (sender, receiver) = sync_channel(QUEUE_OPS_MAX);
-        let writer = Writer::new(disk, head, Arc::clone(&shared), receiver, fenced);
+        let writer = Writer::new(
+            disk,
+            head,
+            Arc::clone(&shared),
+            receiver,
+            fenced,
+            journal,
+            reader.clone(),
+        );
         let stopping = Arc::new(AtomicBool::new(false));
         let threads = vec![
             spawn("tillgate-writer", {
@@ -436,8 +439,8 @@ impl Store for SledStore {
         self.submit(|reply| Op::BeginSigned(begin, reply)).await
     }
 
-    fn note_token(&self, id: SessionId, jti_head: u64, name: TokenName) -> bool {
-        self.shared.table.note_token(id, jti_head, name)
+    fn note_token(&self, id: SessionId, token: &NotedToken, name: TokenName) -> bool {
+        self.shared.table.note_token(id, token, name)
     }
 
     fn noted_token(&self, id: SessionId, name: &TokenName) -> Option<NotedToken> {
@@ -743,32 +746,62 @@ fn note_start<D: Disk>(disk: &mut D, head: &Head, clean: bool) -> std::io::Resul
     Ok(batch.into_head())
 }
 
-/// A record of the disk as it goes into the table. One that a durable fence
-/// has ended goes to that fence instead. One written before `exact_from` goes
-/// on above its ceiling; after an unclean stop (`None`) all do.
+/// The table of what was read.
+fn filled(
+    sessions: Records,
+    touches: &journal::Read,
+    fenced: &mut VecDeque<Fenced>,
+    (head, clean): (&Head, bool),
+    rules: &Rules,
+) -> Table {
+    let exact_from = clean.then_some(head.exact_from());
+    let table = Table::new(rules.clone());
+    if !clean {
+        table.set_idle_grace(head.lag());
+    }
+    let count = sessions.len();
+    let revived = sessions
+        .into_iter()
+        .filter_map(|record| revive(record, touches, fenced, exact_from, rules));
+    table.load(revived, count);
+    table
+}
+
+/// A record of the disk, with what the journal has of its session, as it goes
+/// into the table. One that a durable fence has ended goes to that fence
+/// instead. One whose version was written before `exact_from` goes on above its
+/// ceiling; after an unclean stop (`None`) all do.
 fn revive(
-    mut record: Record,
+    record: Record,
+    touches: &journal::Read,
     fenced: &mut VecDeque<Fenced>,
     exact_from: Option<u64>,
     rules: &Rules,
-) -> Option<Record> {
+) -> Option<Resumed> {
+    let (version, written) = touches.version(&record);
+    let mut resumed = Resumed {
+        last_access: touches.last_access(&record),
+        version,
+        record,
+    };
     let behind = fenced.iter_mut().find_map(|fenced| {
-        let reason = fenced.fence.ends_session(&record)?;
+        let reason = fenced.fence.ends_session(&resumed.record)?;
         Some((fenced, reason))
     });
     if let Some((fenced, reason)) = behind {
-        let session = &record.session;
+        let kept = resumed.kept();
+        let session = &kept.record.session;
         let idle = rules.idle[session.identity.env.index()];
         let (reason, at) = session
             .lapsed(fenced.fence.at, idle)
             .unwrap_or((reason, fenced.fence.at));
-        fenced.sessions.push((Kept::from(record), reason, at));
+        fenced.sessions.push((kept, reason, at));
         return None;
     }
-    if exact_from.is_none_or(|from| record.written < from) {
-        record.session.version = record.ceiling.next();
+    if exact_from.is_none_or(|from| written < from) {
+        resumed.version = resumed.record.ceiling.next();
     }
-    Some(record)
+    Some(resumed)
 }
 
 /// Merges touches into the order by last access until the store stops.

@@ -3,32 +3,42 @@
 //! the table and answers, in this order.
 //!
 //! Nobody sees what the disk does not have: neither a new session nor the end
-//! of an old one. Touches are written behind, within a budget, and never
-//! before something that somebody waits for.
+//! of an old one. Touches are written behind, at a pace, and never before
+//! something that somebody waits for.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use super::decide::{self, Fenced, Finish, Verdict};
-use super::disk::{Batch, Change, Disk, Head};
+use super::disk::{Batch, Change, Disk, Head, Reader, Tree};
+use super::journal::{self, CHUNK_TOUCHES_MAX, Journal, Touch};
+use super::keys;
 use super::op::{Cut, Op, Taken};
 use super::shared::Shared;
-use super::table::{ROUND_MAX, Table};
+use super::table::{Leaving, Table, Unwritten};
 use crate::model::{SessionId, Timestamp};
 use crate::store::{FAILURES_PER_HOOK_MAX, OUTBOX_EVENTS_MAX, StoreError, Swept};
 
 /// Operations in one group at most: sled holds a group in memory twice.
 pub const GROUP_OPS_MAX: usize = 512;
-/// Touches in one group at most: half a millisecond of work, which is what an
-/// ending, or a check on a computer with one free core, may have to wait for.
-const TOUCH_GROUP_MAX: usize = 16;
-/// Touched sessions written a second at most.
-const TOUCHES_PER_SECOND_MAX: u32 = 1_000;
-/// How often a group of them is written at this rate.
-const TOUCH_PACE: Duration = Duration::from_millis(16);
+/// Touches that go into the journal in one group at most: half a millisecond of
+/// work, which is what an ending, or a check on a computer with one free core,
+/// may have to wait for.
+const TOUCH_GROUP_MAX: usize = 256;
+/// How often a group of them is written at most.
+const TOUCH_PACE: Duration = Duration::from_millis(64);
+/// Touches written a second at most.
+const TOUCHES_PER_SECOND_MAX: u64 = 4_000;
+/// Sessions written as records in one background group at most, each of which
+/// costs more than twenty touches.
+const RECORD_GROUP_MAX: usize = 16;
+/// How often a group of them is written at most.
+const RECORD_PACE: Duration = Duration::from_millis(16);
+/// Chunks that leave the journal in one group at most.
+const CHUNKS_LEAVING_MAX: usize = 8;
 /// A touch rests this long before it is written: more of the same session
 /// then cost nothing.
 const TOUCH_REST: Duration = Duration::from_secs(2);
@@ -53,46 +63,17 @@ pub struct Writer<D> {
     held_back: Option<Op>,
     /// Endings that are durable as a fence, with records still to be moved.
     fenced: VecDeque<Fenced>,
-    touches: Budget,
+    /// What the disk has of the journal of touches, and how it is read.
+    journal: Journal,
+    reader: Reader,
+    /// When touches were last written.
+    touched: Instant,
     /// When the outbox was last tidied.
     tidied: Instant,
     /// A backup that is told of every group.
     watch: Option<Sender<Vec<Change>>>,
     /// Newest `now` any operation has brought: the mark of groups without one.
     now: Timestamp,
-}
-
-/// A budget that refills with time.
-struct Budget {
-    left: u32,
-    filled: Instant,
-}
-
-impl Budget {
-    fn new() -> Self {
-        Self {
-            left: 0,
-            filled: Instant::now(),
-        }
-    }
-
-    /// How many touches may be written now.
-    fn refill(&mut self) -> usize {
-        let elapsed = self.filled.elapsed();
-        let gained = elapsed.as_millis() * u128::from(TOUCHES_PER_SECOND_MAX) / 1000;
-        if gained > 0 {
-            let gained = u32::try_from(gained).unwrap_or(u32::MAX);
-            self.left = self.left.saturating_add(gained).min(TOUCHES_PER_SECOND_MAX);
-            self.filled = Instant::now();
-        }
-        usize::try_from(self.left).unwrap_or(0).min(TOUCH_GROUP_MAX)
-    }
-
-    fn spend(&mut self, touches: usize) {
-        self.left = self
-            .left
-            .saturating_sub(u32::try_from(touches).unwrap_or(u32::MAX));
-    }
 }
 
 /// What a group comes to.
@@ -103,16 +84,18 @@ enum Outcome {
 
 impl<D: Disk> Writer<D> {
     /// A writer over an open disk whose last group is `head`. `fenced` are the
-    /// endings that a stop has interrupted.
+    /// endings that a stop has interrupted; `journal` is what the disk has of
+    /// touches, and `reader` reads it.
     pub fn new(
         disk: D,
         head: Head,
         shared: Arc<Shared>,
         operations: Receiver<Op>,
         fenced: VecDeque<Fenced>,
+        journal: Journal,
+        reader: Reader,
     ) -> Self {
         let now = head.mark();
-        let touches = Budget::new();
         Self {
             disk,
             head,
@@ -120,7 +103,9 @@ impl<D: Disk> Writer<D> {
             operations,
             held_back: None,
             fenced,
-            touches,
+            journal,
+            reader,
+            touched: Instant::now(),
             tidied: Instant::now(),
             watch: None,
             now,
@@ -348,14 +333,23 @@ impl<D: Disk> Writer<D> {
             self.shared.pulse.idle();
         }
         self.tidy_outbox();
-        let ids = self.ripe_touches();
-        if ids.is_empty() {
-            return IDLE_WAIT;
+        let urgent = self.shared.table.urgent(RECORD_GROUP_MAX);
+        let touched = self.ripe_touches();
+        if urgent.is_empty() && touched.is_empty() {
+            return if self.shared.table.dirty_len() > 0 {
+                TOUCH_PACE
+            } else {
+                IDLE_WAIT
+            };
         }
         self.shared.pulse.busy();
-        self.write_touches(&ids);
+        self.write_touches(&urgent, &touched);
         self.shared.pulse.idle();
-        TOUCH_PACE
+        if urgent.is_empty() {
+            TOUCH_PACE
+        } else {
+            RECORD_PACE
+        }
     }
 
     /// Removes from the outbox what every hook has passed, now and then, and the
@@ -381,30 +375,91 @@ impl<D: Disk> Writer<D> {
         self.shared.pulse.idle();
     }
 
-    /// The sessions to write now: those that run out of versions at once, the
-    /// others when they have rested.
+    /// The sessions whose accesses have rested long enough, if some may be written
+    /// now.
     fn ripe_touches(&mut self) -> Vec<SessionId> {
-        let urgent = self.shared.table.urgent(TOUCH_GROUP_MAX);
-        let max = self.touches.refill();
-        if !urgent.is_empty() {
-            return urgent;
-        }
-        if max == 0 {
+        if self.touched.elapsed() < TOUCH_PACE {
             return Vec::new();
         }
-        self.shared.table.dirty(TOUCH_REST, max)
+        self.touched = Instant::now();
+        self.shared.table.dirty(TOUCH_REST, TOUCH_GROUP_MAX)
     }
 
-    fn write_touches(&mut self, ids: &[SessionId]) {
-        self.touches.spend(ids.len());
+    /// Writes what the disk does not have of these sessions: of `urgent` their
+    /// records, with room for further versions; of `touched` what the accesses
+    /// have moved, into the journal.
+    fn write_touches(&mut self, urgent: &[SessionId], touched: &[SessionId]) {
         let mut batch = self.batch();
-        let finishes: Vec<Finish> = ids
-            .iter()
-            .filter_map(|id| decide::stage_write(*id, &self.shared, &mut batch))
-            .collect();
-        if !finishes.is_empty() {
-            self.write(batch, finishes);
+        let mut touches: Vec<Touch> = Vec::with_capacity(touched.len());
+        // No record may be written twice in one group.
+        let mut records: BTreeSet<SessionId> = urgent.iter().copied().collect();
+        let leaving = match self.chunks_leaving() {
+            Ok(leaving) => leaving,
+            Err(why) => {
+                self.shared
+                    .pulse
+                    .fail(format!("the journal of touches: {why}"));
+                return;
+            }
+        };
+        for (number, chunk) in &leaving {
+            batch.remove_touches(*number);
+            for touch in chunk {
+                match self.shared.table.leaving(touch) {
+                    Leaving::Drop => {}
+                    Leaving::Again(touch) => touches.push(touch),
+                    Leaving::Settle => drop(records.insert(touch.id)),
+                }
+            }
         }
+        for id in touched {
+            match self.shared.table.unwritten(*id) {
+                Some(Unwritten::Touch(touch)) => touches.push(touch),
+                Some(Unwritten::Record) => drop(records.insert(*id)),
+                None => {}
+            }
+        }
+        let stage = |id: &SessionId| decide::stage_write(*id, &self.shared, &mut batch);
+        let mut finishes: Vec<Finish> = records.iter().filter_map(stage).collect();
+        let chunks = touches.chunks(CHUNK_TOUCHES_MAX);
+        let added: Vec<(u64, usize)> = chunks
+            .map(|chunk| (batch.put_touches(chunk), chunk.len()))
+            .collect();
+        if finishes.is_empty() && added.is_empty() && leaving.is_empty() {
+            return;
+        }
+        finishes.push(Box::new(move |shared, durable| {
+            if durable {
+                shared.table.journaled(&touches);
+            }
+            None
+        }));
+        self.write(batch, finishes);
+        if let Some((last, _)) = leaving.last() {
+            self.journal.pop(*last);
+        }
+        for (number, touches) in added {
+            self.journal.push(number, touches);
+        }
+    }
+
+    /// The oldest chunks of the journal, when there are too many: what is in them
+    /// must go elsewhere with the group that removes them. Not many that would
+    /// have to be written as records.
+    fn chunks_leaving(&self) -> std::io::Result<Vec<(u64, Vec<Touch>)>> {
+        let mut leaving = Vec::new();
+        let mut records = 0;
+        let sessions = self.shared.table.count();
+        for number in self.journal.surplus(sessions).take(CHUNKS_LEAVING_MAX) {
+            let touches = read_chunk(&self.reader, number)?;
+            let settles = |touch: &&Touch| self.shared.table.leaving(touch) == Leaving::Settle;
+            records += touches.iter().filter(settles).count();
+            leaving.push((number, touches));
+            if records >= RECORD_GROUP_MAX {
+                break;
+            }
+        }
+        Ok(leaving)
     }
 
     /// Moves some records from behind a fence to the archive; the last batch
@@ -509,16 +564,31 @@ impl<D: Disk> Writer<D> {
                 self.write(batch, Vec::new());
                 return;
             }
-            self.write_touches(&ids);
+            self.write_touches(&[], &ids);
         }
         tracing::warn!(target: "store", "stopped before everything was written; versions will jump ahead");
     }
 }
 
 /// How old the oldest access that is not on the disk may be: whatever is dirty
-/// is written before it, and who comes later may share its round.
+/// is written before it.
 pub fn lag(table: &Table) -> Duration {
-    let before = table.dirty_len() + table.count().min(ROUND_MAX);
-    let seconds = u64::try_from(before).unwrap_or(u64::MAX) / u64::from(TOUCHES_PER_SECOND_MAX);
-    LAG_MIN.max(Duration::from_secs(seconds))
+    let before = u64::try_from(table.dirty_len()).unwrap_or(u64::MAX);
+    LAG_MIN.max(Duration::from_secs(before / TOUCHES_PER_SECOND_MAX))
+}
+
+/// The touches of a chunk, as the disk has them. sled panics on a damaged page.
+fn read_chunk(reader: &Reader, number: u64) -> std::io::Result<Vec<Touch>> {
+    let read = || {
+        let before = keys::touches(number - 1);
+        let found = reader.records_behind(Tree::Touches, Some(&before), 1)?;
+        let key = keys::touches(number);
+        let (_, value) = found
+            .into_iter()
+            .find(|(found, _)| **found == key)
+            .ok_or_else(|| std::io::Error::other("a chunk is missing"))?;
+        journal::decode(&value).map_err(std::io::Error::other)
+    };
+    let panicked = |_| Err(std::io::Error::other("reading it panicked"));
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(panicked)
 }

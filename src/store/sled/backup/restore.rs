@@ -238,7 +238,8 @@ fn fill(
     for some in contents.sessions.chunks(GROUP_RECORDS_MAX) {
         filling.group(some.len(), |batch| {
             for record in some {
-                let over = over(record, fences, rules, &old, batch.commit());
+                let record = contents.touches.with_record(record);
+                let over = over(&record, fences, rules, &old, batch.commit());
                 batch.archive(&over);
             }
         })?;

@@ -28,7 +28,7 @@ pub use session::{
 };
 
 /// The number of the disk format that this version writes.
-pub const FORMAT: u8 = 2;
+pub const FORMAT: u8 = 3;
 
 /// Bytes around every record: the format version before it, the checksum behind.
 const ENVELOPE_BYTES: usize = 5;
@@ -97,6 +97,7 @@ pub fn read_foreign(bytes: &[u8]) {
     let _ = decode_webhook(WebhookId::from_bytes([0; 12]), &record);
     let _ = decode_event(1, &record, names);
     let _ = decode_failure(WebhookId::from_bytes([0; 12]), 1, &record, names);
+    let _ = super::journal::decode(&record);
 }
 
 /// The bytes of a record.
@@ -128,16 +129,15 @@ pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> 
         .map_err(|_| CodecError::Damaged("not a record of this kind"))
 }
 
-/// As [`decode`], of a record that has grown: what format `since` has added
-/// stands at its end, and its absence is that many zeros.
+/// As [`decode`], of a record that has grown: what each format has added stands
+/// at its end, and its absence is that many zeros. `grown`: format and zeros.
 pub fn decode_grown<T: DeserializeOwned>(
     bytes: &[u8],
-    since: u8,
-    zeros: usize,
+    grown: &[(u8, usize)],
 ) -> Result<T, CodecError> {
     let body = body(bytes)?;
     let mut record = body[1..].to_vec();
-    if body[0] < since {
+    for (_, zeros) in grown.iter().filter(|(since, _)| body[0] < *since) {
         record.resize(record.len() + zeros, 0);
     }
     options()

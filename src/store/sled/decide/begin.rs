@@ -11,12 +11,9 @@ use crate::model::{
 };
 use crate::store::sled::disk::Batch;
 use crate::store::sled::op::{Begin, Reply};
-use crate::store::sled::record::Record;
+use crate::store::sled::record::{RESERVE_MIN, Record};
 use crate::store::sled::shared::Shared;
 use crate::store::{Action, Begun, Changed, NewSession, StoreError, TokenState};
-
-/// How many accesses a fresh session may count before it is written again.
-pub const RESERVE_MIN: u64 = 64;
 
 pub(super) fn begin(
     begin: Begin,

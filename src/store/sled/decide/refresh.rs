@@ -1,6 +1,5 @@
 //! The exchange of a refresh token, and what a repeated one comes to.
 
-use super::begin::RESERVE_MIN;
 use super::end::stage_end;
 use super::{Verdict, answer};
 use crate::model::{
@@ -8,7 +7,7 @@ use crate::model::{
 };
 use crate::store::sled::disk::Batch;
 use crate::store::sled::op::{Exchange, Reply};
-use crate::store::sled::record::Kept;
+use crate::store::sled::record::{Kept, RESERVE_MIN};
 use crate::store::sled::shared::Shared;
 use crate::store::{Action, Changed, Refreshed, StoreError, TokenState};
 

@@ -1,12 +1,12 @@
 //! The sessions that signed requests go on in: at most one for each API key.
 
-use super::begin::{RESERVE_MIN, note_begin, queue_begin};
+use super::begin::{note_begin, queue_begin};
 use super::{Verdict, answer, lockout};
 use crate::model::{AuthenticationType, Author, Identity, Principal, Session, Timestamp, Version};
 use crate::store::StoreError;
 use crate::store::sled::disk::Batch;
 use crate::store::sled::op::{BeginSigned, Reply, Touched};
-use crate::store::sled::record::Record;
+use crate::store::sled::record::{RESERVE_MIN, Record};
 use crate::store::sled::shared::Shared;
 
 pub(super) fn touched(begin: &BeginSigned, shared: &Shared) -> Touched {

@@ -13,6 +13,7 @@ use crate::model::{
 use crate::store::outbox::{self, Step};
 use crate::store::sled::base::{self, Base};
 use crate::store::sled::fence::Fence;
+use crate::store::sled::journal::{self, Touch};
 use crate::store::sled::record::Record;
 use crate::store::sled::{codec, digest, keys};
 use crate::store::{Action, ChangePlace, Changed};
@@ -38,6 +39,7 @@ pub struct Batch {
     pub audit: Writes,
     pub outbox: Writes,
     pub failures: Writes,
+    pub touches: Writes,
     pub meta: Writes,
     /// What changes in the outbox, for memory once it is durable.
     pub steps: Vec<Step>,
@@ -47,6 +49,8 @@ pub struct Batch {
     pub audited: Vec<Arc<AuditEntry>>,
     /// How many of them have their number from this group.
     audit_places: u64,
+    /// How many chunks of touches are in it.
+    touch_places: u64,
     /// Which trees have changes, in the order of the fields above.
     pub touched: Touched,
     /// The directory, to be written to its second home as well.
@@ -63,6 +67,7 @@ pub struct Touched {
     pub lockouts: bool,
     pub audit: bool,
     pub outbox: bool,
+    pub touches: bool,
 }
 
 impl Batch {
@@ -87,10 +92,12 @@ impl Batch {
             audit: Writes::default(),
             outbox: Writes::default(),
             failures: Writes::default(),
+            touches: Writes::default(),
             steps: Vec::new(),
             events: 0,
             audited: Vec::new(),
             audit_places: 0,
+            touch_places: 0,
             meta: Writes::default(),
             touched: Touched::default(),
             base: None,
@@ -123,6 +130,7 @@ impl Batch {
             (Tree::Webhooks, &mut self.webhooks),
             (Tree::Outbox, &mut self.outbox),
             (Tree::Failures, &mut self.failures),
+            (Tree::Touches, &mut self.touches),
         ];
         let taken = trees.map(|(tree, writes)| std::mem::take(writes).of(tree));
         taken.into_iter().flatten().collect()
@@ -223,6 +231,26 @@ impl Batch {
         stored
             .by_user
             .remove(digest::hash(&keys::user_and_id(user, id)));
+    }
+
+    /// Adds a chunk to the journal of touches; answers its number.
+    pub fn put_touches(&mut self, touches: &[Touch]) -> u64 {
+        let number = self.commit() << keys::TOUCHES_PLACE_BITS | self.touch_places;
+        self.touch_places += 1;
+        let key = keys::touches(number);
+        self.head.stored.touches.add(digest::hash(&key));
+        self.touches
+            .insert(key.as_slice(), journal::encode(touches));
+        self.touched.touches = true;
+        number
+    }
+
+    /// Removes a chunk from the journal of touches.
+    pub fn remove_touches(&mut self, number: u64) {
+        let key = keys::touches(number);
+        self.head.stored.touches.remove(digest::hash(&key));
+        self.touches.remove(key.as_slice());
+        self.touched.touches = true;
     }
 
     /// Adds to the archive.

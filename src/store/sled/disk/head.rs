@@ -61,10 +61,14 @@ pub struct Stored {
     pub outbox: Digest,
     /// What hooks never got.
     pub failures: Digest,
+    /// What the journal of touches comes to. Since format 3.
+    pub touches: Digest,
 }
 
-/// Two digests of nothing: two zeros each.
-const DIGESTS_SINCE_2_BYTES: usize = 4;
+/// A digest of nothing: two zeros.
+const DIGEST_BYTES: usize = 2;
+/// What formats have added.
+const GROWN: [(u8, usize); 2] = [(2, 2 * DIGEST_BYTES), (3, DIGEST_BYTES)];
 
 impl Head {
     /// The head of a database that holds nothing yet.
@@ -114,6 +118,6 @@ impl Head {
 
     /// The stored part of a head.
     pub fn decode(bytes: &[u8]) -> Result<Stored, CodecError> {
-        codec::decode_grown(bytes, 2, DIGESTS_SINCE_2_BYTES)
+        codec::decode_grown(bytes, &GROWN)
     }
 }

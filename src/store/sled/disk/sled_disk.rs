@@ -62,6 +62,7 @@ pub struct Trees {
     pub audit: sled::Tree,
     pub outbox: sled::Tree,
     pub failures: sled::Tree,
+    pub touches: sled::Tree,
     pub meta: sled::Tree,
 }
 
@@ -91,6 +92,7 @@ impl Trees {
             audit: db.open_tree("audit")?,
             outbox: db.open_tree("outbox")?,
             failures: db.open_tree("failures")?,
+            touches: db.open_tree("touches")?,
             meta: db.open_tree("meta")?,
             db,
         })
@@ -98,12 +100,15 @@ impl Trees {
 
     /// Writes a group in one transaction over the trees that it changes.
     fn write(&self, batch: &Batch) -> io::Result<()> {
-        let mut parts: Vec<(&sled::Tree, &Writes)> = Vec::with_capacity(14);
+        let mut parts: Vec<(&sled::Tree, &Writes)> = Vec::with_capacity(15);
         let touched = batch.touched;
         if touched.sessions {
             parts.push((&self.sessions, &batch.sessions));
             parts.push((&self.by_last_access, &batch.by_last_access));
             parts.push((&self.by_user, &batch.by_user));
+        }
+        if touched.touches {
+            parts.push((&self.touches, &batch.touches));
         }
         if touched.directory {
             parts.push((&self.users, &batch.users));
@@ -157,11 +162,12 @@ impl Trees {
             Tree::Webhooks => &self.webhooks,
             Tree::Outbox => &self.outbox,
             Tree::Failures => &self.failures,
+            Tree::Touches => &self.touches,
         }
     }
 
     /// The trees that are no index, by name.
-    pub fn records(&self) -> [(&'static str, &sled::Tree); 12] {
+    pub fn records(&self) -> [(&'static str, &sled::Tree); 13] {
         Tree::ALL.map(|tree| (tree.name(), self.tree(tree)))
     }
 
@@ -345,6 +351,7 @@ impl Trees {
             webhooks: tree.clone(),
             outbox: tree.clone(),
             failures: tree.clone(),
+            touches: tree.clone(),
             ended: tree.clone(),
             lockouts: tree.clone(),
             audit: tree.clone(),

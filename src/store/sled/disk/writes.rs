@@ -33,12 +33,15 @@ pub enum Tree {
     Outbox = 11,
     /// Notifications that webhooks never got.
     Failures = 12,
+    /// The journal of touches.
+    Touches = 13,
 }
 
 impl Tree {
     /// All of them, in the order in which they are read.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Meta,
+        Self::Touches,
         Self::Sessions,
         Self::Lockouts,
         Self::Ended,
@@ -67,6 +70,7 @@ impl Tree {
             Self::Webhooks => "webhooks",
             Self::Outbox => "outbox",
             Self::Failures => "failures",
+            Self::Touches => "touches",
         }
     }
 

@@ -10,6 +10,7 @@ use super::{ANEW, Fault, LISTED_MAX, Report, Standing, verify};
 use crate::model::{SessionId, Timestamp};
 use crate::store::sled::codec::{self, CodecError, Names};
 use crate::store::sled::disk::{Head, SledDisk, Trees};
+use crate::store::sled::journal;
 use crate::store::sled::keys::{self, Meta};
 use crate::store::sled::open::read::{self, Contents, Misfit, Unreadable};
 use crate::store::sled::open::{Notice, OpenError, trees};
@@ -286,6 +287,10 @@ fn decode(tree: &str, key: &[u8], value: &[u8], names: &mut Names) -> Result<(),
             let (hook, number) = keys::parse_failure(key).ok_or(bad)?;
             codec::decode_failure(hook, number, value, names).map(drop)
         }
+        "touches" => {
+            keys::parse_touches(key).ok_or(bad)?;
+            journal::decode(value).map(drop)
+        }
         // Users, devices, roles, API keys, webhooks: the checksum tells.
         _ => codec::is_whole(value),
     }
@@ -311,6 +316,10 @@ fn show(tree: &str, key: &[u8]) -> String {
             Some(Meta::Passed(_)) => "how far a webhook was told".to_owned(),
             None => "a key that is none".to_owned(),
         },
+        "touches" => keys::parse_touches(key).map_or_else(
+            || "a key that is none".to_owned(),
+            |(number, _)| format!("chunk {number}"),
+        ),
         "devices" | "roles" => String::from_utf8_lossy(key).into_owned(),
         _ => "a record".to_owned(),
     }

@@ -15,6 +15,7 @@ use super::base::{self, Base, BaseFiles, FoundBases};
 use super::disk::{Batch, Disk, Head, SledDisk};
 use super::fence::Fence;
 use super::history::History;
+use super::journal;
 use super::record::Records;
 use super::side::{Seen, Side};
 use crate::model::{
@@ -26,7 +27,7 @@ mod error;
 pub mod quarantine;
 pub mod read;
 pub mod trees;
-mod upgrade;
+pub mod upgrade;
 
 pub use error::{Notice, OpenError};
 use read::Contents;
@@ -45,8 +46,10 @@ pub struct Loaded {
     pub head: Head,
     /// Whether the last stop left nothing in memory only.
     pub clean: bool,
-    /// All sessions, in the order of their ids.
+    /// All sessions as they were last written, in the order of their ids.
     pub sessions: Records,
+    /// Their accesses since.
+    pub touches: journal::Read,
     /// The lockout's records, with the hashes of their bytes.
     pub lockouts: Vec<(NameKey, UserLock, u64)>,
     /// The archive, in the order of the endings.
@@ -242,6 +245,7 @@ impl Opening {
             installation: head.installation.to_string(),
             head,
             sessions: contents.sessions,
+            touches: contents.touches,
             lockouts: contents.lockouts,
             ended: contents.ended,
             audit: contents.audit,
@@ -365,6 +369,7 @@ impl Opening {
             // There are no sessions whose accesses could be missing.
             clean: true,
             sessions: Records::default(),
+            touches: journal::Read::default(),
             lockouts: Vec::new(),
             ended: History::default(),
             audit: History::default(),

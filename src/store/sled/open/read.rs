@@ -16,6 +16,7 @@ use crate::store::sled::digest::{self, Digest};
 use crate::store::sled::disk::{Head, Stored, Tree, Trees, as_io, meta_hash};
 use crate::store::sled::fence::Fence;
 use crate::store::sled::history::History;
+use crate::store::sled::journal;
 use crate::store::sled::keys::{self, Meta};
 use crate::store::sled::lockouts::lock_hash;
 use crate::store::sled::record::Records;
@@ -65,8 +66,10 @@ impl<S: Source> Source for Watched<'_, S> {
 pub struct Contents {
     /// The last group; `None` when nothing was ever written.
     pub head: Option<Head>,
-    /// All sessions, in the order of their ids.
+    /// All sessions as they were last written, in the order of their ids.
     pub sessions: Records,
+    /// Their accesses since.
+    pub touches: journal::Read,
     /// The lockout's records, with the hashes of their bytes.
     pub lockouts: Vec<(NameKey, UserLock, u64)>,
     /// The archive, in the order of the endings.
@@ -98,6 +101,7 @@ struct Found {
     audit: Digest,
     outbox: Digest,
     failures: Digest,
+    touches: Digest,
     lockouts: Digest,
     meta: Digest,
     directory: u64,
@@ -154,6 +158,7 @@ impl Contents {
             audit,
             outbox,
             failures,
+            touches,
             meta,
             directory,
             ..
@@ -167,6 +172,7 @@ impl Contents {
             ("audit", audit, self.found.audit),
             ("outbox", outbox, self.found.outbox),
             ("failures", failures, self.found.failures),
+            ("touches", touches, self.found.touches),
             ("meta", meta, self.found.meta),
         ];
         let counted = pairs
@@ -300,6 +306,7 @@ pub fn records(source: &mut impl Source, head: Option<&Stored>) -> Result<Conten
     let mut names = Names::default();
     let meta = meta(source, head, &mut names)?;
     found.meta = meta.digest;
+    let touches = touches(source, &mut found.touches)?;
     let sessions = sessions(source, &mut names, &mut found.sessions)?;
     let lockouts = lockouts(source, &mut found.lockouts)?;
     let ended = ended(source, &mut names, &mut found.ended)?;
@@ -315,6 +322,7 @@ pub fn records(source: &mut impl Source, head: Option<&Stored>) -> Result<Conten
     Ok(Contents {
         head: meta.head,
         sessions,
+        touches,
         lockouts,
         ended,
         audit,
@@ -403,6 +411,19 @@ fn sessions(
         Ok(())
     })?;
     Ok(sessions)
+}
+
+fn touches(source: &mut impl Source, found: &mut Digest) -> Result<journal::Read, Unreadable> {
+    let mut all = journal::Read::default();
+    source.each(Tree::Touches, &mut |key, value| {
+        let number = keys::parse_touches(key);
+        let (number, written) =
+            number.ok_or_else(|| Unreadable::damaged("a key of the touches is none"))?;
+        found.add(digest::hash(key));
+        all.push(number, written, &journal::decode(value)?);
+        Ok(())
+    })?;
+    Ok(all)
 }
 
 fn ended(

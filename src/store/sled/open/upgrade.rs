@@ -13,7 +13,9 @@ use crate::store::outbox::Step;
 use crate::store::sled::backup;
 use crate::store::sled::codec;
 use crate::store::sled::disk::{Batch, Disk, Head, Trees};
+use crate::store::sled::journal;
 use crate::store::sled::lockouts::lock_hash;
+use crate::store::sled::record::Records;
 
 /// Records written in one group.
 const GROUP_RECORDS_MAX: usize = 1_024;
@@ -63,6 +65,7 @@ pub fn rewrite(disk: &mut impl Disk, head: Head, contents: &mut Contents) -> std
     let mut writing = Writing { disk, head };
     let Contents {
         sessions,
+        touches,
         lockouts,
         ended,
         audit,
@@ -89,14 +92,8 @@ pub fn rewrite(disk: &mut impl Disk, head: Head, contents: &mut Contents) -> std
         }
         batch.rewrite_base(directory);
     })?;
-    for some in sessions.chunks(GROUP_RECORDS_MAX) {
-        writing.group(|batch| {
-            for record in some {
-                let old = (record.session.last_access_at, record.written);
-                batch.put_session(record, Some(old));
-            }
-        })?;
-    }
+    let head = fold_journal(writing.disk, writing.head, sessions, touches)?;
+    let mut writing = Writing { disk, head };
     for some in lockouts.chunks_mut(GROUP_RECORDS_MAX) {
         writing.group(|batch| {
             for (key, lock, hash) in some {
@@ -123,6 +120,36 @@ pub fn rewrite(disk: &mut impl Disk, head: Head, contents: &mut Contents) -> std
     let steps: Vec<Step> = events.chain(failures).collect();
     for some in steps.chunks(GROUP_RECORDS_MAX) {
         writing.group(|batch| some.iter().for_each(|step| batch.step_again(step)))?;
+    }
+    Ok(writing.head)
+}
+
+/// Writes every session once more, with what the journal has of it, and empties
+/// the journal. A stop in between leaves both, of which the later counts.
+///
+/// # Errors
+/// The disk refused.
+pub fn fold_journal(
+    disk: &mut impl Disk,
+    head: Head,
+    sessions: &mut Records,
+    touches: &mut journal::Read,
+) -> std::io::Result<Head> {
+    let mut writing = Writing { disk, head };
+    let before = std::mem::take(sessions);
+    for some in before.chunks(GROUP_RECORDS_MAX) {
+        writing.group(|batch| {
+            for record in some {
+                let old = (record.session.last_access_at, record.written);
+                let whole = touches.with_record(record);
+                batch.put_session(&whole, Some(old));
+                sessions.push(whole);
+            }
+        })?;
+    }
+    let chunks: Vec<u64> = std::mem::take(touches).journal.numbers().collect();
+    for some in chunks.chunks(GROUP_RECORDS_MAX) {
+        writing.group(|batch| some.iter().for_each(|number| batch.remove_touches(*number)))?;
     }
     Ok(writing.head)
 }

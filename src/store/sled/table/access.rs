@@ -109,11 +109,11 @@ impl Table {
         })
     }
 
-    /// Notes the name of a token, if it is the newest of its session.
-    pub fn note_token(&self, id: SessionId, jti_head: u64, name: TokenName) -> bool {
+    /// Notes the name of a token, if it says what the newest of its session does.
+    pub fn note_token(&self, id: SessionId, token: &NotedToken, name: TokenName) -> bool {
         let noted = self.with(id, |_, entry| {
             let mut state = entry.state.lock();
-            let is_newest = state.is_newest(Some(jti_head));
+            let is_newest = newest_token(&state).is_some_and(|newest| newest.says(token));
             if is_newest {
                 state.set_name(name);
             }
@@ -126,12 +126,7 @@ impl Table {
     pub fn noted_token(&self, id: SessionId, name: &TokenName) -> Option<NotedToken> {
         self.with(id, |_, entry| {
             let state = entry.state.lock();
-            let tokens = state.tokens().filter(|_| state.is_named(name))?;
-            Some(NotedToken {
-                jti_head: tokens.jti_head(),
-                issued_at: tokens.issued_at,
-                expires_at: state.expires_at,
-            })
+            newest_token(&state).filter(|_| state.is_named(name))
         })?
     }
 
@@ -277,6 +272,15 @@ impl Table {
     }
 }
 
+fn newest_token(state: &State) -> Option<NotedToken> {
+    let tokens = state.tokens()?;
+    Some(NotedToken {
+        jti_head: tokens.jti_head(),
+        issued_at: tokens.issued_at,
+        expires_at: state.expires_at,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -284,6 +288,7 @@ mod tests {
     use super::super::testing::{Seen, check};
     use super::*;
     use crate::model::{AuthenticationType, DeviceName, Env, Identity, UserName};
+    use crate::store::sled::record::RESERVE_MIN;
     use crate::store::{Rules, TokenState};
 
     const CEILING: u64 = 65;
@@ -352,7 +357,7 @@ mod tests {
 
         assert_eq!(until_urgent, 32);
         let record = table.to_write(id).expect("it is there");
-        assert_eq!(record.ceiling, Version(34 + 4 * 33));
+        assert_eq!(record.ceiling, Version(34 + RESERVE_MIN));
         table.written(id, &record);
         assert!(table.urgent(9).is_empty());
         assert_eq!(table.dirty_len(), 0);

@@ -12,9 +12,6 @@ use crate::store::sled::record::Record;
 
 /// Slots given free in one step at most.
 const RECLAIM_SLOTS_MAX: usize = 64;
-/// Sessions in one round of writes at most. The more, the more of them are
-/// neighbours on the disk; the longer, too, may one have to wait.
-pub const ROUND_MAX: usize = 65_536;
 
 impl Table {
     /// Puts a session in. One that is there under the same id stays as it is.
@@ -127,7 +124,8 @@ impl Table {
             state.set_tokens(record.tokens);
             state.version += 1;
             state.note_written(record);
-            self.settle(slot, entry, &mut state, record);
+            let is_same = is_as(entry, &state, record);
+            self.settle(slot, &mut state, is_same);
             orders.list(slot, &state, has_idle);
             self.session(&entry.copy(&state))
         })
@@ -152,15 +150,13 @@ impl Table {
         self.with(id, |slot, entry| {
             let mut state = entry.state.lock();
             state.note_written(record);
-            self.settle(slot, entry, &mut state, record);
+            let is_same = is_as(entry, &state, record);
+            self.settle(slot, &mut state, is_same);
         });
     }
 
-    /// Sets the marks of an entry that was written as `record`.
-    fn settle(&self, slot: Slot, entry: &Entry, state: &mut State, record: &Record) {
-        let is_same = state.version == record.session.version.0
-            && entry.last_access() == record.session.last_access_at
-            && state.tokens() == record.tokens;
+    /// Sets the marks of an entry that was written; `is_same`: as it is now.
+    pub(super) fn settle(&self, slot: Slot, state: &mut State, is_same: bool) {
         if !is_same {
             if state.is_dirty {
                 self.dirty.again(slot);
@@ -185,28 +181,13 @@ impl Table {
     }
 
     /// At most `max` sessions whose newest accesses are not on the disk and have
-    /// waited this long: in rounds of the oldest [`ROUND_MAX`], each in the
-    /// order of ids. Each is handed out once until it is written. Called by one
-    /// thread.
+    /// waited this long, the oldest first. Each is handed out once until it is
+    /// written. Called by one thread.
     pub fn dirty(&self, rest: Duration, max: usize) -> Vec<SessionId> {
         let mut ids = Vec::new();
-        loop {
-            self.queued(&mut ids, max, || self.dirty.pop(), |state| state.is_dirty);
-            if ids.len() >= max || !self.begin_round(rest) {
-                return ids;
-            }
-        }
-    }
-
-    /// Answers whether there is anything to do in it.
-    fn begin_round(&self, rest: Duration) -> bool {
-        let slots = self.dirty.gather(rest, ROUND_MAX).into_iter();
-        let mut round: Vec<(SessionId, Slot)> = slots
-            .map(|slot| (self.at(slot, |entry| entry.id), slot))
-            .collect();
-        round.sort_unstable();
-        self.dirty.begin_round(round.iter().map(|(_, slot)| *slot));
-        !round.is_empty()
+        let pop = || self.dirty.pop(rest);
+        self.queued(&mut ids, max, pop, |state| state.is_dirty);
+        ids
     }
 
     /// Hands out of a queue until there are `max`.
@@ -231,4 +212,11 @@ impl Table {
     pub fn dirty_len(&self) -> usize {
         self.dirty.len()
     }
+}
+
+/// Whether memory has nothing that this record has not.
+fn is_as(entry: &Entry, state: &State, record: &Record) -> bool {
+    state.version == record.session.version.0
+        && entry.last_access() == record.session.last_access_at
+        && state.tokens() == record.tokens
 }

@@ -1,10 +1,5 @@
 //! Which sessions the disk does not have as memory has them, and which of them
 //! run out of versions.
-//!
-//! They are written in rounds: the oldest ones together, in the order of their
-//! keys. Neighbours then share the pages of the database, in the tree of
-//! records and, since the round before wrote them at the same time, also in the
-//! index by last access; by age alone each write would meet pages of its own.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,8 +26,6 @@ struct Queues {
     /// Ticks after `started` and slot, oldest first.
     rested: VecDeque<(u32, Slot)>,
     urgent: VecDeque<Slot>,
-    /// What is left of the round, the next one last.
-    round: Vec<Slot>,
 }
 
 impl Dirty {
@@ -74,24 +67,12 @@ impl Dirty {
         self.entries.load(Ordering::Relaxed)
     }
 
-    /// The next slot of the round.
-    pub(super) fn pop(&self) -> Option<Slot> {
-        self.queues.lock().round.pop()
-    }
-
-    /// At most `max` slots that have waited this long, for the next round.
-    pub(super) fn gather(&self, rest: Duration, max: usize) -> Vec<Slot> {
+    /// The slot that has waited for longest, if that is this long.
+    pub(super) fn pop(&self, rest: Duration) -> Option<Slot> {
         let mut queues = self.queues.lock();
         let now = self.ticks();
-        let has_rested = |since: u32| TICK * now.saturating_sub(since) >= rest;
-        let rested = queues.rested.iter().take(max);
-        let count = rested.take_while(|(since, _)| has_rested(*since)).count();
-        queues.rested.drain(..count).map(|(_, slot)| slot).collect()
-    }
-
-    /// Begins a round with these slots.
-    pub(super) fn begin_round(&self, slots: impl DoubleEndedIterator<Item = Slot>) {
-        self.queues.lock().round = slots.rev().collect();
+        let has_rested = |(since, _): &mut (u32, Slot)| TICK * now.saturating_sub(*since) >= rest;
+        queues.rested.pop_front_if(has_rested).map(|(_, slot)| slot)
     }
 
     /// The slot that has been running low for longest.

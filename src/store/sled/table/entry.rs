@@ -13,10 +13,8 @@ use crate::model::{
     Version,
 };
 use crate::store::TokenState;
-use crate::store::sled::record::Record;
+use crate::store::sled::record::{RESERVE_MIN, Record, Resumed};
 
-/// The fewest versions that a write reserves.
-const RESERVE_MIN: u64 = 64;
 /// The most versions that a write reserves: so far may `_v` jump.
 const RESERVE_MAX: u16 = u16::MAX;
 /// Bytes of one line of the processor's cache.
@@ -172,6 +170,21 @@ impl Entry {
         }
     }
 
+    /// Goes on from what the session has come to since its record was written.
+    /// The disk has all of that.
+    pub(super) fn resume(&mut self, resumed: &Resumed, idle: Option<Duration>) {
+        let last = resumed.last_access;
+        *self.last_access.get_mut() = last.as_millis();
+        let state = self.state.get_mut();
+        state.ordered_last_access = last;
+        state.idle_at = idle.map_or(Timestamp::MAX, |idle| last.plus(idle));
+        state.version = resumed.version.0;
+        if state.version > state.ceiling {
+            state.ceiling = state.version;
+            state.reserve = 0;
+        }
+    }
+
     /// When the session was last seen.
     pub(super) fn last_access(&self) -> Timestamp {
         Timestamp::from_millis(self.last_access.load(Ordering::Relaxed))
@@ -263,6 +276,16 @@ impl State {
     /// earlier refresh, so its use is not kept.
     pub(super) const fn awaits_use(&self) -> bool {
         self.awaits_use
+    }
+
+    /// Whether a first use of the newest token is not on the disk.
+    pub(super) fn is_use_pending(&self) -> bool {
+        self.awaits_use && self.tokens.is_some_and(|tokens| tokens.used)
+    }
+
+    /// Whether versions were given since the record was written.
+    pub(super) fn has_given(&self) -> bool {
+        self.given() > 0
     }
 
     /// Whether the token with this `jti` is the newest one.

@@ -7,7 +7,7 @@ use super::entry::Entry;
 use super::order::{NameKey, Orders, TimeKey};
 use super::shard::{SHARDS, Slot};
 use crate::model::AuthenticationType;
-use crate::store::sled::record::Record;
+use crate::store::sled::record::Resumed;
 
 /// The keys of everything loaded so far.
 #[derive(Default)]
@@ -21,19 +21,19 @@ struct Keys {
 }
 
 impl Table {
-    /// Puts all these sessions into an empty table, as the disk has them. Of
+    /// Puts all these sessions, of which the disk has everything, into an empty table. Of
     /// two with the same id the first counts.
     /// `count` of them, about; each is dropped before the next is taken.
-    pub fn load(&self, records: impl IntoIterator<Item = Record>, count: usize) {
+    pub fn load(&self, sessions: impl IntoIterator<Item = Resumed>, count: usize) {
         let each = count / SHARDS;
         for shard in &self.shards {
             shard.write().reserve(each + each / 8);
         }
         let mut keys = Keys::with_capacity(count);
         let mut orders = self.order.write();
-        for record in records {
-            let kind = record.session.identity.authentication_type;
-            if let Some(slot) = self.load_one(&record, &mut keys) {
+        for resumed in sessions {
+            let kind = resumed.record.session.identity.authentication_type;
+            if let Some(slot) = self.load_one(&resumed, &mut keys) {
                 orders.members.set(slot);
                 orders.signed += usize::from(kind == AuthenticationType::Nws4);
             }
@@ -41,8 +41,8 @@ impl Table {
         keys.sort_into(&mut orders);
     }
 
-    fn load_one(&self, record: &Record, keys: &mut Keys) -> Option<Slot> {
-        let session = &record.session;
+    fn load_one(&self, resumed: &Resumed, keys: &mut Keys) -> Option<Slot> {
+        let session = &resumed.record.session;
         let hash = self.hash(&session.id);
         let mut shard = self.shard(hash).write();
         if shard.find(hash, &session.id).is_some() {
@@ -51,15 +51,16 @@ impl Table {
         let user = self.users.enter(&session.identity.user_name);
         let device = self.devices.enter(&session.identity.device_name);
         let idle = self.idle_after(session.identity.env);
-        let entry = Entry::new(record, user, device, idle);
-        let idle_at = idle.map(|idle| session.last_access_at.plus(idle));
+        let mut entry = Entry::new(&resumed.record, user, device, idle);
+        entry.resume(resumed, idle);
+        let idle_at = idle.map(|idle| resumed.last_access.plus(idle));
         let slot = Slot::new(shard.put(hash, entry), hash.shard());
         keys.user.push(NameKey::new(user, slot));
         keys.device.push(NameKey::new(device, slot));
         keys.start.push(TimeKey::new(session.started_at, slot));
         keys.expiry.push(TimeKey::new(session.expires_at, slot));
         keys.last_access
-            .push(TimeKey::new(session.last_access_at, slot));
+            .push(TimeKey::new(resumed.last_access, slot));
         keys.idle.extend(idle_at.map(|at| TimeKey::new(at, slot)));
         Some(slot)
     }

@@ -20,7 +20,6 @@ use crate::model::{
 use crate::model::{Identity, Subject};
 use crate::ndata::{Direction, Query, SessionMember};
 use crate::store::{Checked, Rules, Scope};
-pub use change::ROUND_MAX;
 use counted_set::CountedSet;
 use dirty::Dirty;
 use entry::{Copied, Entry};
@@ -30,6 +29,7 @@ use names::{NameId, Names};
 use order::{NameKey, Orders, Readers};
 use reasons::Reasons;
 use shard::{IdHash, SHARDS, Shard, Slot};
+pub use touches::{Leaving, Unwritten};
 
 mod access;
 mod change;
@@ -47,6 +47,7 @@ mod plan;
 mod reasons;
 mod shard;
 mod top;
+mod touches;
 mod verify;
 mod view;
 mod walk;

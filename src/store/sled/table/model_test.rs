@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::Table;
 use super::testing::{Seen, check, check_named};
+use super::{Leaving, Table, Unwritten};
 use crate::model::{
     AuthenticationType, DeviceName, EndReason, Ends, Env, Identity, KeyNumber, Session, SessionId,
     Subject, Timestamp, TokenName, UserName, Version,
@@ -15,8 +15,9 @@ use crate::model::{
 use crate::ndata::{
     After, Direction, Filter, Literal, Member, Query, Row, SessionMember, Test, Value,
 };
-use crate::store::sled::record::{Kept, Record};
-use crate::store::{Access, Rules, Scope, SessionPage, TokenState};
+use crate::store::sled::journal::Touch;
+use crate::store::sled::record::{Kept, RESERVE_MIN, Record, Resumed};
+use crate::store::{Access, NotedToken, Rules, Scope, SessionPage, TokenState};
 
 const IDS: usize = 24;
 const START: i64 = 1_700_000_000_000;
@@ -74,6 +75,34 @@ struct Known {
     at_write: u64,
     use_is_durable: bool,
     name: Option<TokenName>,
+    /// What the journal has of it.
+    journaled: Option<Touch>,
+}
+
+impl Known {
+    fn touch(&self) -> Touch {
+        let session = &self.kept.record.session;
+        Touch {
+            id: session.id,
+            last_access: session.last_access_at,
+            version: session.version,
+        }
+    }
+
+    /// Whether the record on the disk has all accesses.
+    fn is_recorded(&self) -> bool {
+        let Kept {
+            record,
+            disk_last_access,
+        } = &self.kept;
+        record.session.version.0 == self.at_write
+            && record.session.last_access_at == *disk_last_access
+    }
+
+    /// Whether the disk lacks accesses.
+    fn is_ahead(&self) -> bool {
+        !self.is_recorded() && self.journaled != Some(self.touch())
+    }
 }
 
 /// The list.
@@ -243,7 +272,7 @@ impl Both {
     }
 
     fn step(&mut self, tape: &mut Tape<'_>) {
-        match tape.below(20) {
+        match tape.below(21) {
             0..=3 => self.insert(tape),
             4..=7 => self.touch(tape),
             8 => self.remove(tape),
@@ -259,6 +288,7 @@ impl Both {
             16 => self.sweep(tape),
             17 => self.listed_by_name(tape),
             18 => self.touch_named(tape),
+            19 => self.journal(tape),
             _ => {}
         }
         self.query(tape);
@@ -305,6 +335,7 @@ impl Both {
             at_write,
             use_is_durable: false,
             name: None,
+            journaled: None,
         });
     }
 
@@ -341,7 +372,20 @@ impl Both {
         if tape.flip() {
             let jti_head = tape.one(&[0, u64::MAX]);
             let is_newest = newest.is_some_and(|newest| newest.jti_head() == jti_head);
-            assert_eq!(self.table.note_token(id, jti_head, name), is_newest);
+            let says = NotedToken {
+                jti_head,
+                issued_at: newest.map_or(self.model.now, |newest| newest.issued_at),
+                expires_at: at.map_or(self.model.now, |at| {
+                    self.model.sessions[at].kept.record.session.expires_at
+                }),
+            };
+            // A token that ends later than it should is another one.
+            let longer = NotedToken {
+                expires_at: says.expires_at.plus(Duration::from_secs(1)),
+                ..says
+            };
+            assert!(!self.table.note_token(id, &longer, name));
+            assert_eq!(self.table.note_token(id, &says, name), is_newest);
             if let Some(at) = at.filter(|_| is_newest) {
                 self.model.sessions[at].name = Some(name);
             }
@@ -425,6 +469,10 @@ impl Both {
             .first()
             .copied()
             .unwrap_or_else(|| id(tape.below(IDS)));
+        self.write_one(id, tape);
+    }
+
+    fn write_one(&mut self, id: SessionId, tape: &mut Tape<'_>) {
         let Some(at) = self.model.at(id) else {
             assert_eq!(self.table.to_write(id), None);
             return;
@@ -432,7 +480,7 @@ impl Both {
         let known = &self.model.sessions[at];
         let mut expected = known.kept.record.clone();
         let given = expected.session.version.0 - known.at_write;
-        let fresh = expected.session.version.0 + (4 * given).clamp(64, 65_535);
+        let fresh = expected.session.version.0 + (4 * given).clamp(RESERVE_MIN, 65_535);
         expected.ceiling = Version(expected.ceiling.0.max(fresh));
         let mut record = self.table.to_write(id).expect("the list has it");
         assert_eq!(record, expected);
@@ -443,6 +491,44 @@ impl Both {
         let known = &mut self.model.sessions[at];
         known.use_is_durable = record.tokens.is_some_and(|tokens| tokens.used);
         note_written(known, &record);
+    }
+
+    /// Accesses go into the journal, or its chunk with them leaves.
+    fn journal(&mut self, tape: &mut Tape<'_>) {
+        let drawn = id(tape.below(IDS));
+        let known = self.model.at(drawn).map(|at| &self.model.sessions[at]);
+        if let Some((known, old)) = known.and_then(|known| Some((known, known.journaled?)))
+            && tape.flip()
+        {
+            let leaving = self.table.leaving(&old);
+            if known.is_ahead() {
+                assert_eq!(leaving, Leaving::Again(known.touch()));
+            } else if !known.is_recorded() {
+                assert_ne!(leaving, Leaving::Drop);
+            }
+            return;
+        }
+        let queued = self.table.dirty(Duration::ZERO, tape.below(2));
+        let id = queued.first().copied().unwrap_or(drawn);
+        let Some(at) = self.model.at(id) else {
+            assert_eq!(self.table.unwritten(id), None);
+            return;
+        };
+        let known = &self.model.sessions[at];
+        let tokens = known.kept.record.tokens;
+        let is_pending = tokens.is_some_and(|tokens| tokens.generation > 0 && tokens.used)
+            && !known.use_is_durable;
+        let touch = known.touch();
+        let unwritten = self.table.unwritten(id);
+        if is_pending {
+            assert_eq!(unwritten, Some(Unwritten::Record));
+            self.write_one(id, tape);
+            return;
+        }
+        assert_eq!(unwritten, Some(Unwritten::Touch(touch)));
+        self.meanwhile(tape);
+        self.table.journaled(&[touch]);
+        self.model.sessions[at].journaled = Some(touch);
     }
 
     fn meanwhile(&mut self, tape: &mut Tape<'_>) {
@@ -679,14 +765,7 @@ impl Both {
     /// stays to be written.
     fn flush(&mut self) {
         let mut handed = self.table.dirty(Duration::ZERO, usize::MAX);
-        let ahead = self.model.sessions.iter().filter(|known| {
-            let Kept {
-                record,
-                disk_last_access,
-            } = &known.kept;
-            record.session.version.0 != known.at_write
-                || record.session.last_access_at != *disk_last_access
-        });
+        let ahead = self.model.sessions.iter().filter(|known| known.is_ahead());
         for known in ahead {
             assert!(handed.contains(&known.kept.record.session.id));
         }
@@ -735,7 +814,7 @@ proptest! {
             both.model.now = both.model.now.plus(Duration::from_millis(3));
         }
         both.table.set_applied(both.model.commit);
-        both.table.load(records.clone(), records.len());
+        both.table.load(records.iter().cloned().map(Resumed::from), records.len());
         for record in records {
             both.know(record);
         }

@@ -16,6 +16,7 @@ mod groups;
 mod lockouts;
 mod room;
 mod stops;
+mod touches;
 mod twins;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);

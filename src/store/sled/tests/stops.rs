@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::faults::Hanging;
 use super::*;
 use crate::model::{Session, Subject};
+use crate::store::sled::record::RESERVE_MIN;
 use crate::store::sled::verify;
 
 /// A request is answered within this, or never.
@@ -93,7 +94,7 @@ fn a_version_shown_before_a_kill_is_not_shown_again_with_another_last_access() {
         begin(&store, id, "a", "LINK").await.expect("written");
         let mut shown = access(&store, id, None, 1).await;
         // As many as may be counted without a write.
-        for millis in 2..=64 {
+        for millis in 2..=RESERVE_MIN {
             shown = access(&store, id, None, millis).await;
         }
         shown

@@ -1,0 +1,248 @@
+//! The journal of touches: the newest accesses of sessions, many in one record.
+//!
+//! An access moves nothing but `lastAccessAt` and `_v`. To write the session
+//! for it means three changes of trees; in the journal sixty-four of them are
+//! one. At start the later of record and journal counts.
+//!
+//! Chunks are written once and never changed. When there are more touches in
+//! them than twice the sessions, the oldest chunk goes: what is in a later one,
+//! or about to be, is dropped with it, and a session that has rested since is
+//! written as a record, its place in the index by last access with it.
+
+use std::collections::{HashMap, VecDeque};
+
+use foldhash::quality::RandomState;
+use serde::{Deserialize, Serialize};
+
+use super::codec::{self, CodecError};
+use super::record::Record;
+use crate::model::{SessionId, Timestamp, Version};
+
+/// Touches in one chunk at most: two and a half kilobytes.
+pub const CHUNK_TOUCHES_MAX: usize = 64;
+/// So many touches may always be in the journal.
+const TOUCHES_MIN: usize = 4_096;
+
+/// What the accesses of a session have come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Touch {
+    /// Whose.
+    pub id: SessionId,
+    /// `lastAccessAt`.
+    pub last_access: Timestamp,
+    /// `_v`.
+    pub version: Version,
+}
+
+/// A touch as its bytes say it.
+#[derive(Serialize, Deserialize)]
+struct Packed<'a>(#[serde(borrow)] &'a [u8], i64, u64);
+
+/// The bytes of a chunk.
+pub fn encode(touches: &[Touch]) -> Vec<u8> {
+    let packed = touches.iter().map(|touch| {
+        let last_access = touch.last_access.as_millis();
+        Packed(touch.id.as_bytes(), last_access, touch.version.0)
+    });
+    codec::encode(&packed.collect::<Vec<_>>())
+}
+
+/// The touches of a chunk.
+pub fn decode(bytes: &[u8]) -> Result<Vec<Touch>, CodecError> {
+    let packed: Vec<Packed<'_>> = codec::decode(bytes)?;
+    let touch = |Packed(id, last_access, version): &Packed<'_>| {
+        let id = SessionId::from_bytes(id);
+        Ok(Touch {
+            id: id.map_err(|_| CodecError::Damaged("not a session's id"))?,
+            last_access: Timestamp::from_millis(*last_access),
+            version: Version(*version),
+        })
+    };
+    packed.iter().map(touch).collect()
+}
+
+/// Which chunks are on the disk.
+#[derive(Debug, Default)]
+pub struct Journal {
+    /// Number and touches of each, oldest first.
+    chunks: VecDeque<(u64, usize)>,
+    touches: usize,
+}
+
+impl Journal {
+    /// A chunk with a higher number than all others is on the disk.
+    pub fn push(&mut self, number: u64, touches: usize) {
+        self.chunks.push_back((number, touches));
+        self.touches += touches;
+    }
+
+    /// The oldest chunks, from the first on, that are one too many for this many
+    /// sessions.
+    pub fn surplus(&self, sessions: usize) -> impl Iterator<Item = u64> {
+        let mut over = self.touches.saturating_sub((2 * sessions).max(TOUCHES_MIN));
+        let chunks = self.chunks.iter();
+        chunks.map_while(move |(number, touches)| {
+            let is_over = over > 0;
+            over = over.saturating_sub(*touches);
+            is_over.then_some(*number)
+        })
+    }
+
+    /// The oldest chunks, up to this one, are gone.
+    pub fn pop(&mut self, number: u64) {
+        while let Some((_, touches)) = self.chunks.pop_front_if(|(first, _)| *first <= number) {
+            self.touches -= touches;
+        }
+    }
+
+    /// The numbers of all chunks.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.chunks.iter().map(|(number, _)| *number)
+    }
+}
+
+/// The journal as it was read.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// Its chunks.
+    pub journal: Journal,
+    newest: HashMap<SessionId, Newest, RandomState>,
+}
+
+/// The newest touch of a session, and the group that wrote it.
+#[derive(Clone, Copy, Debug)]
+struct Newest {
+    last_access: Timestamp,
+    version: Version,
+    written: u64,
+}
+
+impl Read {
+    /// Takes in a chunk, which comes behind all before; `written`: the group that
+    /// wrote it.
+    pub fn push(&mut self, number: u64, written: u64, touches: &[Touch]) {
+        self.journal.push(number, touches.len());
+        for touch in touches {
+            let newest = self.newest.entry(touch.id).or_insert(Newest {
+                last_access: touch.last_access,
+                version: touch.version,
+                written,
+            });
+            newest.last_access = newest.last_access.max(touch.last_access);
+            if touch.version >= newest.version {
+                (newest.version, newest.written) = (touch.version, written);
+            }
+        }
+    }
+
+    /// The record with what the journal has of its session, as if it had been
+    /// written then.
+    pub fn with_record(&self, record: &Record) -> Record {
+        let mut whole = record.clone();
+        whole.session.last_access_at = self.last_access(record);
+        (whole.session.version, whole.written) = self.version(record);
+        whole
+    }
+
+    /// When the session of a record was last seen, by record and journal.
+    pub fn last_access(&self, record: &Record) -> Timestamp {
+        let newest = self.newest.get(&record.session.id);
+        let last = record.session.last_access_at;
+        newest.map_or(last, |newest| newest.last_access.max(last))
+    }
+
+    /// The newest version of the session of a record that is on the disk, and
+    /// the group that wrote it.
+    pub fn version(&self, record: &Record) -> (Version, u64) {
+        let of_record = (record.session.version, record.written);
+        let newest = self.newest.get(&record.session.id);
+        newest.map_or(of_record, |newest| {
+            of_record.max((newest.version, newest.written))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AuthenticationType, DeviceName, Env, Identity, Session, UserName};
+
+    fn session(id: SessionId) -> Session {
+        Session {
+            id,
+            identity: Identity {
+                user_name: UserName::parse("1").expect("a name"),
+                device_name: DeviceName::parse("P01").expect("a name"),
+                env: Env::CashRegister,
+                authentication_type: AuthenticationType::Bearer,
+            },
+            started_at: Timestamp::from_millis(1),
+            expires_at: Timestamp::MAX,
+            last_access_at: Timestamp::from_millis(1),
+            version: Version::FIRST,
+        }
+    }
+
+    fn touch(id: SessionId, last_access: i64, version: u64) -> Touch {
+        Touch {
+            id,
+            last_access: Timestamp::from_millis(last_access),
+            version: Version(version),
+        }
+    }
+
+    #[test]
+    fn a_chunk_reads_back_and_a_whole_one_is_small() {
+        let touches: Vec<Touch> = (0..CHUNK_TOUCHES_MAX)
+            .map(|number| touch(SessionId::draw(), 1_700_000_000_000, number as u64))
+            .collect();
+        let bytes = encode(&touches);
+        assert_eq!(decode(&bytes), Ok(touches));
+        assert!(bytes.len() < 3_000, "{}", bytes.len());
+        assert_eq!(decode(&encode(&[])), Ok(Vec::new()));
+        assert!(decode(&codec::encode(&vec![(vec![1_u8], 1_i64, 1_u64)])).is_err());
+    }
+
+    #[test]
+    fn only_the_oldest_chunks_are_too_many() {
+        let mut journal = Journal::default();
+        let surplus =
+            |journal: &Journal, sessions| -> Vec<u64> { journal.surplus(sessions).collect() };
+        (1..=64).for_each(|number| journal.push(number, CHUNK_TOUCHES_MAX));
+        assert!(surplus(&journal, 0).is_empty());
+        journal.push(65, 1);
+        journal.push(66, CHUNK_TOUCHES_MAX);
+        assert_eq!(surplus(&journal, 0), [1, 2]);
+        assert_eq!(surplus(&journal, 2_049), [1]);
+        assert!(surplus(&journal, 10_000).is_empty());
+        journal.pop(2);
+        assert!(surplus(&journal, 0).is_empty());
+        assert_eq!(journal.numbers().next(), Some(3));
+    }
+
+    #[test]
+    fn of_record_and_journal_the_later_counts() {
+        let (ours, other) = (SessionId::draw(), SessionId::draw());
+        let mut read = Read::default();
+        read.push(1, 10, &[touch(ours, 50, 5), touch(other, 900, 90)]);
+        read.push(2, 11, &[touch(ours, 70, 7)]);
+        let record = |last_access, version, written| {
+            let mut record = Record {
+                session: session(ours),
+                ceiling: Version(100),
+                began: 1,
+                written,
+                tokens: None,
+            };
+            record.session.last_access_at = Timestamp::from_millis(last_access);
+            record.session.version = Version(version);
+            record
+        };
+        let before = record(60, 6, 9);
+        assert_eq!(read.last_access(&before), Timestamp::from_millis(70));
+        assert_eq!(read.version(&before), (Version(7), 11));
+        let behind = record(80, 8, 12);
+        assert_eq!(read.last_access(&behind), Timestamp::from_millis(80));
+        assert_eq!(read.version(&behind), (Version(8), 12));
+    }
+}
