@@ -393,8 +393,9 @@ impl<D: Disk> Writer<D> {
         let mut touches: Vec<Touch> = Vec::with_capacity(touched.len());
         // No record may be written twice in one group.
         let mut records: BTreeSet<SessionId> = urgent.iter().copied().collect();
-        let leaving = match self.chunks_leaving() {
-            Ok(leaving) => leaving,
+        let leaving = self.stage_leaving(&mut batch, &mut touches, &mut records);
+        let leaving = match leaving {
+            Ok(last) => last,
             Err(why) => {
                 self.shared
                     .pulse
@@ -402,16 +403,6 @@ impl<D: Disk> Writer<D> {
                 return;
             }
         };
-        for (number, chunk) in &leaving {
-            batch.remove_touches(*number);
-            for touch in chunk {
-                match self.shared.table.leaving(touch) {
-                    Leaving::Drop => {}
-                    Leaving::Again(touch) => touches.push(touch),
-                    Leaving::Settle => drop(records.insert(touch.id)),
-                }
-            }
-        }
         for id in touched {
             match self.shared.table.unwritten(*id) {
                 Some(Unwritten::Touch(touch)) => touches.push(touch),
@@ -425,7 +416,7 @@ impl<D: Disk> Writer<D> {
         let added: Vec<(u64, usize)> = chunks
             .map(|chunk| (batch.put_touches(chunk), chunk.len()))
             .collect();
-        if finishes.is_empty() && added.is_empty() && leaving.is_empty() {
+        if finishes.is_empty() && added.is_empty() && leaving.is_none() {
             return;
         }
         finishes.push(Box::new(move |shared, durable| {
@@ -435,31 +426,44 @@ impl<D: Disk> Writer<D> {
             None
         }));
         self.write(batch, finishes);
-        if let Some((last, _)) = leaving.last() {
-            self.journal.pop(*last);
+        if let Some(last) = leaving {
+            self.journal.pop(last);
         }
         for (number, touches) in added {
             self.journal.push(number, touches);
         }
     }
 
-    /// The oldest chunks of the journal, when there are too many: what is in them
-    /// must go elsewhere with the group that removes them. Not many that would
-    /// have to be written as records.
-    fn chunks_leaving(&self) -> std::io::Result<Vec<(u64, Vec<Touch>)>> {
-        let mut leaving = Vec::new();
-        let mut records = 0;
+    /// Lets the oldest chunks go from the journal, when there are too many, and
+    /// says where what is in them goes with the same group. Not many that have to
+    /// be written as records. The last of these chunks.
+    fn stage_leaving(
+        &self,
+        batch: &mut Batch,
+        touches: &mut Vec<Touch>,
+        records: &mut BTreeSet<SessionId>,
+    ) -> std::io::Result<Option<u64>> {
+        let mut last = None;
+        let mut settled = 0;
         let sessions = self.shared.table.count();
         for number in self.journal.surplus(sessions).take(CHUNKS_LEAVING_MAX) {
-            let touches = read_chunk(&self.reader, number)?;
-            let settles = |touch: &&Touch| self.shared.table.leaving(touch) == Leaving::Settle;
-            records += touches.iter().filter(settles).count();
-            leaving.push((number, touches));
-            if records >= RECORD_GROUP_MAX {
+            for touch in read_chunk(&self.reader, number)? {
+                match self.shared.table.leaving(&touch) {
+                    Leaving::Drop => {}
+                    Leaving::Again(touch) => touches.push(touch),
+                    Leaving::Settle => {
+                        records.insert(touch.id);
+                        settled += 1;
+                    }
+                }
+            }
+            batch.remove_touches(number);
+            last = Some(number);
+            if settled >= RECORD_GROUP_MAX {
                 break;
             }
         }
-        Ok(leaving)
+        Ok(last)
     }
 
     /// Moves some records from behind a fence to the archive; the last batch
