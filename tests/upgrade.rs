@@ -13,8 +13,11 @@ use std::time::Duration;
 
 use support::{Place, Server, bad, eventually, good};
 
+/// The number of the format of this version.
+const FORMAT: u8 = tillgate::cli::FORMAT;
+
 /// The number of the next version's format.
-const NEXT: &str = "4";
+const NEXT: &str = "5";
 /// The exit code for data of a newer version.
 const NEWER: i32 = 76;
 
@@ -34,7 +37,7 @@ fn backups_beside(place: &Place) -> Vec<PathBuf> {
     paths
         .filter(|path| {
             let name = path.file_name().expect("a name").to_string_lossy();
-            name.starts_with("db.format-3.") && name.ends_with(".backup")
+            name.starts_with(&format!("db.format-{FORMAT}.")) && name.ends_with(".backup")
         })
         .collect()
 }
@@ -67,7 +70,8 @@ fn a_newer_version_upgrades_behind_a_backup_and_nobody_is_logged_out() {
     let ended = next.get("/sessions/ended?$take=10", &admin.token).json();
     assert_eq!(ended["items"][0]["sessionId"], *over.id);
     let (_, log) = next.stop();
-    assert!(log.contains("upgraded from disk format 3 to 4"), "{log}");
+    let upgraded = format!("upgraded from disk format {FORMAT} to {NEXT}");
+    assert!(log.contains(&upgraded), "{log}");
     let backups = backups_beside(&place);
     assert_eq!(backups.len(), 1, "{backups:?}");
     let (_, log) = serve_next(&place).stop();
@@ -78,7 +82,7 @@ fn a_newer_version_upgrades_behind_a_backup_and_nobody_is_logged_out() {
     std::fs::copy(place.path().join("db.key"), other.path().join("db.key")).expect("copied");
     let file = backups[0].to_str().expect("UTF-8");
     let said = good(&other, &["backup", "verify", file]);
-    assert!(said.contains("format  3"), "{said}");
+    assert!(said.contains(&format!("format  {FORMAT}")), "{said}");
     good(&other, &["restore", file]);
     assert_eq!(good(&other, &["export"]), export);
 }
@@ -91,7 +95,7 @@ fn an_older_version_refuses_with_a_code_of_its_own_and_changes_nothing() {
     server.stop();
     for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["user", "list"]] {
         let said = bad(&place, command, NEWER);
-        assert!(said.contains("disk format 4"), "{said}");
+        assert!(said.contains(&format!("disk format {NEXT}")), "{said}");
         assert!(said.contains("install the newer tillgate again"), "{said}");
     }
     let server = serve_next(&place);
@@ -111,7 +115,7 @@ fn without_room_for_the_backup_there_is_no_upgrade() {
     let before = good(&place, &["export"]);
     // Something that is no backup has every name that it could get.
     for group in 0..100 {
-        let name = format!("db.format-3.{group}.backup");
+        let name = format!("db.format-{FORMAT}.{group}.backup");
         std::fs::write(place.path().join(name), "not a backup").expect("written");
     }
     let said = bad(&place, &next_args(), 74);

@@ -172,14 +172,10 @@ impl Reply {
 /// The entity tag of a version.
 pub(super) fn etag(version: Version) -> HeaderValue {
     let mut text = [b'"'; 22];
-    let mut at = text.len() - 1;
-    let mut rest = version.0;
-    while at == text.len() - 1 || rest > 0 {
-        at -= 1;
-        text[at] = b"0123456789"[usize::try_from(rest % 10).unwrap_or(0)];
-        rest /= 10;
-    }
-    HeaderValue::from_bytes(&text[at - 1..]).expect("digits and quotes only")
+    let mut number = itoa::Buffer::new();
+    let digits = number.format(version.0).as_bytes();
+    text[1..=digits.len()].copy_from_slice(digits);
+    HeaderValue::from_bytes(&text[..digits.len() + 2]).expect("digits and quotes only")
 }
 
 /// Whole seconds, rounded up, at least one.

@@ -1,8 +1,6 @@
 //! Sessions and pages as JSON, written by hand: a session stands in every
 //! answer of the hot route, and the order of its members is documented.
 
-use std::io::Write;
-
 use serde::Serialize;
 
 use super::resource::ProfileBody;
@@ -180,8 +178,8 @@ pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Appends a number.
-pub(super) fn write_number(out: &mut Vec<u8>, number: impl std::fmt::Display) {
-    write!(out, "{number}").expect("memory takes every byte");
+pub(super) fn write_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// The answer to a login: the documented three members, then the additions.

@@ -70,25 +70,24 @@ impl Timestamp {
     /// Appends the spelling of the wire. Written by hand because three of
     /// these stand in every answer of the hot route.
     pub fn write_iso(self, out: &mut Vec<u8>) {
+        let small = |number: i64| u32::try_from(number).unwrap_or(0);
         let (year, month, day) = civil_from_days(self.0.div_euclid(DAY_MILLIS));
-        let of_day = self.0.rem_euclid(DAY_MILLIS);
+        let (year, month, day) = (small(year), small(month), small(day));
+        let of_day = small(self.0.rem_euclid(DAY_MILLIS));
         let (second, milli) = (of_day / 1000, of_day % 1000);
         let mut text = *b"0000-00-00T00:00:00.000Z";
-        let parts = [
-            (0, year / 100),
-            (2, year % 100),
-            (5, month),
-            (8, day),
-            (11, second / 3600),
-            (14, second / 60 % 60),
-            (17, second % 60),
-            (20, milli / 10),
-        ];
-        for (at, number) in parts {
-            text[at] = digit(number / 10);
-            text[at + 1] = digit(number % 10);
-        }
-        text[22] = digit(milli % 10);
+        let mut put = |at: usize, number: u32| {
+            text[at..at + 2].copy_from_slice(&PAIRS[number as usize % PAIRS.len()]);
+        };
+        put(0, year / 100);
+        put(2, year % 100);
+        put(5, month);
+        put(8, day);
+        put(11, second / 3600);
+        put(14, second / 60 % 60);
+        put(17, second % 60);
+        put(20, milli / 10);
+        text[22] = PAIRS[milli as usize % 10][1];
         // Without the zeros at the end of the fraction, and without an empty one.
         let mut length = text.len() - 1;
         while text[length - 1] == b'0' && length > FRACTION_AT {
@@ -105,9 +104,17 @@ impl Timestamp {
 /// Where the digits behind the second begin.
 const FRACTION_AT: usize = 20;
 
-fn digit(number: i64) -> u8 {
-    b'0' + u8::try_from(number).unwrap_or(0)
-}
+/// The two digits of each number below 100.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number = 0;
+    while number < pairs.len() {
+        let (tens, ones) = (number / 10, number % 10);
+        pairs[number] = [b"0123456789"[tens], b"0123456789"[ones]];
+        number += 1;
+    }
+    pairs
+};
 
 /// Year, month and day of a day number (0 = 1970-01-01) in the proleptic
 /// Gregorian calendar: Howard Hinnant's `civil_from_days`.

@@ -1,8 +1,8 @@
 //! The journal of touches: the newest accesses of sessions, many in one record.
 //!
 //! An access moves nothing but `lastAccessAt` and `_v`. To write the session
-//! for it means three changes of trees; in the journal sixty-four of them are
-//! one. At start the later of record and journal counts.
+//! for it means three changes of trees; in the journal sixteen of them are one.
+//! At start the later of record and journal counts.
 //!
 //! Chunks are written once and never changed. When there are more touches in
 //! them than twice the sessions, the oldest chunk goes: what is in a later one,
@@ -18,8 +18,9 @@ use super::codec::{self, CodecError};
 use super::record::Record;
 use crate::model::{SessionId, Timestamp, Version};
 
-/// Touches in one chunk at most: two and a half kilobytes.
-pub const CHUNK_TOUCHES_MAX: usize = 64;
+/// Touches in one chunk at most. sled keeps some pages of eight to sixteen
+/// chunks in memory, so a chunk is small.
+pub const CHUNK_TOUCHES_MAX: usize = 16;
 /// So many touches may always be in the journal.
 const TOUCHES_MIN: usize = 4_096;
 
@@ -34,32 +35,60 @@ pub struct Touch {
     pub version: Version,
 }
 
-/// A touch as its bytes say it.
+/// A touch as its bytes say it: the id, the milliseconds since the touch before
+/// it in the chunk, the version.
 #[derive(Serialize, Deserialize)]
-struct Packed<'a>(#[serde(borrow)] &'a [u8], i64, u64);
+struct Packed([u8; SessionId::PACKED_BYTES], i64, u64);
+
+/// A touch as disk format 3 says it, with its instant.
+#[derive(Serialize, Deserialize)]
+struct Format3<'a>(#[serde(borrow)] &'a [u8], i64, u64);
 
 /// The bytes of a chunk.
 pub fn encode(touches: &[Touch]) -> Vec<u8> {
+    let mut before = 0;
     let packed = touches.iter().map(|touch| {
         let last_access = touch.last_access.as_millis();
-        Packed(touch.id.as_bytes(), last_access, touch.version.0)
+        let since = last_access.wrapping_sub(before);
+        before = last_access;
+        Packed(touch.id.pack(), since, touch.version.0)
     });
     codec::encode(&packed.collect::<Vec<_>>())
 }
 
 /// The touches of a chunk.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Touch>, CodecError> {
-    let packed: Vec<Packed<'_>> = codec::decode(bytes)?;
-    let touch = |Packed(id, last_access, version): &Packed<'_>| {
-        let id = SessionId::from_bytes(id);
+    if bytes.first() == Some(&3) {
+        return decode_format_3(bytes);
+    }
+    let packed: Vec<Packed> = codec::decode(bytes)?;
+    let mut last_access = 0_i64;
+    let touch = |Packed(id, since, version): Packed| {
+        last_access = last_access.wrapping_add(since);
+        let id = SessionId::unpack(id);
         Ok(Touch {
-            id: id.map_err(|_| CodecError::Damaged("not a session's id"))?,
-            last_access: Timestamp::from_millis(*last_access),
-            version: Version(*version),
+            id: id.map_err(|_| NO_ID)?,
+            last_access: Timestamp::from_millis(last_access),
+            version: Version(version),
         })
     };
-    packed.iter().map(touch).collect()
+    packed.into_iter().map(touch).collect()
 }
+
+fn decode_format_3(bytes: &[u8]) -> Result<Vec<Touch>, CodecError> {
+    let all: Vec<Format3<'_>> = codec::decode(bytes)?;
+    let touch = |Format3(id, last_access, version): Format3<'_>| {
+        let id = SessionId::from_bytes(id);
+        Ok(Touch {
+            id: id.map_err(|_| NO_ID)?,
+            last_access: Timestamp::from_millis(last_access),
+            version: Version(version),
+        })
+    };
+    all.into_iter().map(touch).collect()
+}
+
+const NO_ID: CodecError = CodecError::Damaged("not a session's id");
 
 /// Which chunks are on the disk.
 #[derive(Debug, Default)]
@@ -109,12 +138,15 @@ pub struct Read {
     newest: HashMap<SessionId, Newest, RandomState>,
 }
 
-/// The newest touch of a session, and the group that wrote it.
-#[derive(Clone, Copy, Debug)]
-struct Newest {
-    last_access: Timestamp,
-    version: Version,
-    written: u64,
+/// What the accesses of a session have come to on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Newest {
+    /// `lastAccessAt`.
+    pub last_access: Timestamp,
+    /// `_v`.
+    pub version: Version,
+    /// The group that wrote this version.
+    pub written: u64,
 }
 
 impl Read {
@@ -138,27 +170,30 @@ impl Read {
     /// The record with what the journal has of its session, as if it had been
     /// written then.
     pub fn with_record(&self, record: &Record) -> Record {
+        let newest = self.newest(record);
         let mut whole = record.clone();
-        whole.session.last_access_at = self.last_access(record);
-        (whole.session.version, whole.written) = self.version(record);
+        whole.session.last_access_at = newest.last_access;
+        whole.session.version = newest.version;
+        whole.written = newest.written;
         whole
     }
 
-    /// When the session of a record was last seen, by record and journal.
-    pub fn last_access(&self, record: &Record) -> Timestamp {
-        let newest = self.newest.get(&record.session.id);
-        let last = record.session.last_access_at;
-        newest.map_or(last, |newest| newest.last_access.max(last))
-    }
-
-    /// The newest version of the session of a record that is on the disk, and
-    /// the group that wrote it.
-    pub fn version(&self, record: &Record) -> (Version, u64) {
-        let of_record = (record.session.version, record.written);
-        let newest = self.newest.get(&record.session.id);
-        newest.map_or(of_record, |newest| {
-            of_record.max((newest.version, newest.written))
-        })
+    /// What the disk has of the accesses of a record's session: of record and
+    /// journal the later.
+    pub fn newest(&self, record: &Record) -> Newest {
+        let session = &record.session;
+        let mut newest = Newest {
+            last_access: session.last_access_at,
+            version: session.version,
+            written: record.written,
+        };
+        if let Some(touched) = self.newest.get(&session.id) {
+            newest.last_access = newest.last_access.max(touched.last_access);
+            let (version, written) = (newest.version, newest.written);
+            (newest.version, newest.written) =
+                (version, written).max((touched.version, touched.written));
+        }
+        newest
     }
 }
 
@@ -198,9 +233,36 @@ mod tests {
             .collect();
         let bytes = encode(&touches);
         assert_eq!(decode(&bytes), Ok(touches));
-        assert!(bytes.len() < 3_000, "{}", bytes.len());
+        assert!(
+            bytes.len() <= 15 + CHUNK_TOUCHES_MAX * 28,
+            "{}",
+            bytes.len()
+        );
         assert_eq!(decode(&encode(&[])), Ok(Vec::new()));
-        assert!(decode(&codec::encode(&vec![(vec![1_u8], 1_i64, 1_u64)])).is_err());
+        assert!(decode(&codec::encode(&vec![([255_u8; 24], 1_i64, 1_u64)])).is_err());
+    }
+
+    #[test]
+    fn any_instant_and_version_reads_back() {
+        let touches: Vec<Touch> = [0, i64::MAX, i64::MIN, -1, 5]
+            .map(|millis| touch(SessionId::draw(), millis, u64::MAX))
+            .to_vec();
+        assert_eq!(decode(&encode(&touches)), Ok(touches));
+    }
+
+    #[test]
+    fn a_chunk_of_disk_format_3_reads_as_it_was_written() {
+        let touches: Vec<Touch> = (1..=64)
+            .map(|number| touch(SessionId::draw(), 1_700_000_000_000, number))
+            .collect();
+        let packed = touches.iter().map(|touch| {
+            let last_access = touch.last_access.as_millis();
+            Format3(touch.id.as_bytes(), last_access, touch.version.0)
+        });
+        let bytes = codec::encode_as(3, &packed.collect::<Vec<_>>());
+        assert_eq!(decode(&bytes), Ok(touches));
+        let no_id = codec::encode_as(3, &vec![(vec![1_u8], 1_i64, 1_u64)]);
+        assert_eq!(decode(&no_id), Err(NO_ID));
     }
 
     #[test]
@@ -208,10 +270,10 @@ mod tests {
         let mut journal = Journal::default();
         let surplus =
             |journal: &Journal, sessions| -> Vec<u64> { journal.surplus(sessions).collect() };
-        (1..=64).for_each(|number| journal.push(number, CHUNK_TOUCHES_MAX));
+        (1..=256).for_each(|number| journal.push(number, CHUNK_TOUCHES_MAX));
         assert!(surplus(&journal, 0).is_empty());
-        journal.push(65, 1);
-        journal.push(66, CHUNK_TOUCHES_MAX);
+        journal.push(257, 1);
+        journal.push(258, CHUNK_TOUCHES_MAX);
         assert_eq!(surplus(&journal, 0), [1, 2]);
         assert_eq!(surplus(&journal, 2_049), [1]);
         assert!(surplus(&journal, 10_000).is_empty());
@@ -238,11 +300,16 @@ mod tests {
             record.session.version = Version(version);
             record
         };
-        let before = record(60, 6, 9);
-        assert_eq!(read.last_access(&before), Timestamp::from_millis(70));
-        assert_eq!(read.version(&before), (Version(7), 11));
-        let behind = record(80, 8, 12);
-        assert_eq!(read.last_access(&behind), Timestamp::from_millis(80));
-        assert_eq!(read.version(&behind), (Version(8), 12));
+        let newest = |record: Record| {
+            let newest = read.newest(&record);
+            (
+                newest.last_access.as_millis(),
+                newest.version,
+                newest.written,
+            )
+        };
+        assert_eq!(newest(record(60, 6, 9)), (70, Version(7), 11));
+        assert_eq!(newest(record(80, 8, 12)), (80, Version(8), 12));
+        assert_eq!(newest(record(80, 6, 9)), (80, Version(7), 11));
     }
 }

@@ -54,15 +54,15 @@ const CLOSE_MAX: Duration = Duration::from_secs(12);
 const CLOSE_LOOK_EVERY: Duration = Duration::from_millis(1);
 /// Between two steps of a longer merge: a check that shares the core with it
 /// waits for one step, not for all.
-const DRAIN_PAUSE: Duration = Duration::from_millis(5);
+const DRAIN_PAUSE: Duration = Duration::from_micros(2_500);
 /// How often touches are merged into the order by last access.
 const DRAIN_EVERY: Duration = Duration::from_millis(100);
 /// How much nicer to others the merging thread is than the serving ones.
 const ORDER_NICENESS: i32 = 5;
 /// How much nicer to others work is that nobody at a till waits for.
 const BESIDE_NICENESS: i32 = 10;
-/// Marks merged in one step, a quarter of a millisecond of work.
-const DRAIN_BATCH: usize = 1_024;
+/// Marks merged in one step, an eighth of a millisecond of work.
+const DRAIN_BATCH: usize = 512;
 
 /// The embedded store. Dropping it stops the writer after a last flush.
 #[derive(Debug)]
@@ -778,10 +778,10 @@ fn revive(
     exact_from: Option<u64>,
     rules: &Rules,
 ) -> Option<Resumed> {
-    let (version, written) = touches.version(&record);
+    let newest = touches.newest(&record);
     let mut resumed = Resumed {
-        last_access: touches.last_access(&record),
-        version,
+        last_access: newest.last_access,
+        version: newest.version,
         record,
     };
     let behind = fenced.iter_mut().find_map(|fenced| {
@@ -798,7 +798,7 @@ fn revive(
         fenced.sessions.push((kept, reason, at));
         return None;
     }
-    if exact_from.is_none_or(|from| written < from) {
+    if exact_from.is_none_or(|from| newest.written < from) {
         resumed.version = resumed.record.ceiling.next();
     }
     Some(resumed)

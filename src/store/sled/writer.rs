@@ -24,21 +24,28 @@ use crate::store::{FAILURES_PER_HOOK_MAX, OUTBOX_EVENTS_MAX, StoreError, Swept};
 
 /// Operations in one group at most: sled holds a group in memory twice.
 pub const GROUP_OPS_MAX: usize = 512;
-/// Touches that go into the journal in one group at most: half a millisecond of
-/// work, which is what an ending, or a check on a computer with one free core,
-/// may have to wait for.
+/// Touches that go into the journal in one group at most. Smaller groups would
+/// cost more: each has a sync, and half a millisecond of sled's.
 const TOUCH_GROUP_MAX: usize = 256;
 /// How often a group of them is written at most.
 const TOUCH_PACE: Duration = Duration::from_millis(64);
 /// Touches written a second at most.
 const TOUCHES_PER_SECOND_MAX: u64 = 4_000;
+const _: () = assert!(
+    TOUCH_GROUP_MAX as u128 * 1_000 == TOUCHES_PER_SECOND_MAX as u128 * TOUCH_PACE.as_millis()
+);
+/// Touches between two rests, while nobody waits for the writer: a check on a
+/// computer with one free core has to wait for that many.
+const TOUCH_STEP: usize = 64;
+/// How long such a rest is: the requests that have come meanwhile are answered.
+const STEP_REST: Duration = Duration::from_millis(1);
 /// Sessions written as records in one background group at most, each of which
 /// costs more than twenty touches.
 const RECORD_GROUP_MAX: usize = 16;
 /// How often a group of them is written at most.
 const RECORD_PACE: Duration = Duration::from_millis(16);
 /// Chunks that leave the journal in one group at most.
-const CHUNKS_LEAVING_MAX: usize = 8;
+const CHUNKS_LEAVING_MAX: usize = 32;
 /// A touch rests this long before it is written: more of the same session
 /// then cost nothing.
 const TOUCH_REST: Duration = Duration::from_secs(2);
@@ -403,12 +410,15 @@ impl<D: Disk> Writer<D> {
                 return;
             }
         };
-        for id in touched {
-            match self.shared.table.unwritten(*id) {
-                Some(Unwritten::Touch(touch)) => touches.push(touch),
-                Some(Unwritten::Record) => drop(records.insert(*id)),
-                None => {}
+        for some in touched.chunks(TOUCH_STEP) {
+            for id in some {
+                match self.shared.table.unwritten(*id) {
+                    Some(Unwritten::Touch(touch)) => touches.push(touch),
+                    Some(Unwritten::Record) => drop(records.insert(*id)),
+                    None => {}
+                }
             }
+            self.rest();
         }
         let stage = |id: &SessionId| decide::stage_write(*id, &self.shared, &mut batch);
         let mut finishes: Vec<Finish> = records.iter().filter_map(stage).collect();
@@ -438,32 +448,44 @@ impl<D: Disk> Writer<D> {
     /// says where what is in them goes with the same group. Not many that have to
     /// be written as records. The last of these chunks.
     fn stage_leaving(
-        &self,
+        &mut self,
         batch: &mut Batch,
         touches: &mut Vec<Touch>,
         records: &mut BTreeSet<SessionId>,
     ) -> std::io::Result<Option<u64>> {
+        let sessions = self.shared.table.count();
+        let surplus = self.journal.surplus(sessions);
+        let numbers: Vec<u64> = surplus.take(CHUNKS_LEAVING_MAX).collect();
         let mut last = None;
         let mut settled = 0;
-        let sessions = self.shared.table.count();
-        for number in self.journal.surplus(sessions).take(CHUNKS_LEAVING_MAX) {
-            for touch in read_chunk(&self.reader, number)? {
-                match self.shared.table.leaving(&touch) {
-                    Leaving::Drop => {}
-                    Leaving::Again(touch) => touches.push(touch),
-                    Leaving::Settle => {
-                        records.insert(touch.id);
-                        settled += 1;
+        for some in numbers.chunks(TOUCH_STEP / CHUNK_TOUCHES_MAX) {
+            for number in some {
+                for touch in read_chunk(&self.reader, *number)? {
+                    match self.shared.table.leaving(&touch) {
+                        Leaving::Drop => {}
+                        Leaving::Again(touch) => touches.push(touch),
+                        Leaving::Settle => {
+                            records.insert(touch.id);
+                            settled += 1;
+                        }
                     }
                 }
+                batch.remove_touches(*number);
+                last = Some(*number);
+                if settled >= RECORD_GROUP_MAX {
+                    return Ok(last);
+                }
             }
-            batch.remove_touches(number);
-            last = Some(number);
-            if settled >= RECORD_GROUP_MAX {
-                break;
-            }
+            self.rest();
         }
         Ok(last)
+    }
+
+    /// Rests for a moment, unless an operation waits or comes.
+    fn rest(&mut self) {
+        if self.held_back.is_none() {
+            self.held_back = self.next(STEP_REST).ok();
+        }
     }
 
     /// Moves some records from behind a fence to the archive; the last batch

@@ -28,7 +28,7 @@ pub use session::{
 };
 
 /// The number of the disk format that this version writes.
-pub const FORMAT: u8 = 3;
+pub const FORMAT: u8 = 4;
 
 /// Bytes around every record: the format version before it, the checksum behind.
 const ENVELOPE_BYTES: usize = 5;

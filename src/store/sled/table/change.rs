@@ -1,7 +1,10 @@
 //! What the writer does with sessions once the disk has it, and what it asks
 //! before it writes.
 
+use std::collections::HashSet;
 use std::time::Duration;
+
+use foldhash::fast::RandomState;
 
 use super::Table;
 use super::entry::{Entry, Standing, State};
@@ -198,13 +201,14 @@ impl Table {
         pop: impl Fn() -> Option<Slot>,
         waits: impl Fn(&State) -> bool,
     ) {
+        let mut seen = HashSet::with_hasher(RandomState::default());
         while ids.len() < max {
             let Some(slot) = pop() else { break };
             let id = self.at(slot, |entry| {
                 let state = entry.state.lock();
                 (state.standing != Standing::Gone && waits(&state)).then_some(entry.id)
             });
-            ids.extend(id.filter(|id| !ids.contains(id)));
+            ids.extend(id.filter(|id| seen.insert(*id)));
         }
     }
 

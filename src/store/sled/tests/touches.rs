@@ -7,13 +7,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::store::sled::disk::{SledDisk, Trees};
+use crate::store::sled::journal::CHUNK_TOUCHES_MAX;
 use crate::store::sled::open::{Loaded, upgrade};
 use crate::store::sled::verify;
 
 /// Sessions whose accesses are more than the journal always keeps.
 const SESSIONS: usize = 5_000;
 /// Of these, what stays; the others are ended.
-const STAYING: usize = 300;
+const STAYING: usize = 100;
 /// Groups in which chunks leave the journal.
 const GROUPS: usize = 24;
 /// A background write is done within this, or never.
@@ -87,7 +88,7 @@ fn accesses_are_whole_behind_a_stop_and_the_journal_stays_small() {
     touch_all(&store, &ids);
     let before = all(&store, &ids);
     drop(store);
-    assert_eq!(chunks(dir.path()), SESSIONS.div_ceil(64));
+    assert_eq!(chunks(dir.path()), SESSIONS.div_ceil(CHUNK_TOUCHES_MAX));
     assert_whole(dir.path(), SESSIONS);
 
     let store = open(dir.path());
@@ -96,7 +97,10 @@ fn accesses_are_whole_behind_a_stop_and_the_journal_stays_small() {
     let before = make_small(&store, &ids);
     drop(store);
     let left = chunks(dir.path());
-    assert!(left <= 4_096 / 64 + GROUPS, "{left} chunks are left");
+    assert!(
+        left <= 4_096 / CHUNK_TOUCHES_MAX + GROUPS,
+        "{left} chunks are left"
+    );
     assert_whole(dir.path(), STAYING);
     let after = all(&open(dir.path()), &ids[..STAYING]);
     assert!(after == before, "what left the journal is in the records");
@@ -123,7 +127,7 @@ fn what_leaves_the_journal_behind_a_kill_is_in_the_records() {
     assert_eq!(last(&all(&store, &ids[..STAYING])), last(&shown));
     let before = make_small(&store, &ids);
     drop(store);
-    assert!(chunks(killed.path()) <= 4_096 / 64 + GROUPS);
+    assert!(chunks(killed.path()) <= 4_096 / CHUNK_TOUCHES_MAX + GROUPS);
     assert_whole(killed.path(), STAYING);
     assert!(all(&open(killed.path()), &ids[..STAYING]) == before);
 }
