@@ -63,14 +63,9 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Touch>, CodecError> {
     }
     let packed: Vec<Packed> = codec::decode(bytes)?;
     let mut last_access = 0_i64;
-    let touch = |Packed(id, since, version): Packed| {
+    let touch = |Packed(id, since, version)| {
         last_access = last_access.wrapping_add(since);
-        let id = SessionId::unpack(id);
-        Ok(Touch {
-            id: id.map_err(|_| NO_ID)?,
-            last_access: Timestamp::from_millis(last_access),
-            version: Version(version),
-        })
+        read_touch(SessionId::unpack(id).ok(), last_access, version)
     };
     packed.into_iter().map(touch).collect()
 }
@@ -78,14 +73,17 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Touch>, CodecError> {
 fn decode_format_3(bytes: &[u8]) -> Result<Vec<Touch>, CodecError> {
     let all: Vec<Format3<'_>> = codec::decode(bytes)?;
     let touch = |Format3(id, last_access, version): Format3<'_>| {
-        let id = SessionId::from_bytes(id);
-        Ok(Touch {
-            id: id.map_err(|_| NO_ID)?,
-            last_access: Timestamp::from_millis(last_access),
-            version: Version(version),
-        })
+        read_touch(SessionId::from_bytes(id).ok(), last_access, version)
     };
     all.into_iter().map(touch).collect()
+}
+
+fn read_touch(id: Option<SessionId>, millis: i64, version: u64) -> Result<Touch, CodecError> {
+    Ok(Touch {
+        id: id.ok_or(NO_ID)?,
+        last_access: Timestamp::from_millis(millis),
+        version: Version(version),
+    })
 }
 
 const NO_ID: CodecError = CodecError::Damaged("not a session's id");
