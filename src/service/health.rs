@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::App;
 use super::backups::BackupReport;
 use crate::clock::ClockState;
-use crate::store::{Store, StoreHealth};
+use crate::store::{Indexes, Store, StoreHealth};
 
 /// How good something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -227,6 +227,10 @@ fn database(store: &StoreHealth) -> Entry {
                 silent.as_secs()
             )),
         )
+    } else if store.indexes == Indexes::Damaged {
+        let sentence = "an index on the disk is damaged; all answers are right, and `tillgate doctor --fix` \
+                        repairs it when the server is stopped";
+        (Status::Degraded, Some(sentence.to_owned()))
     } else {
         (Status::Healthy, None)
     };

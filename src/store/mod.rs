@@ -448,6 +448,22 @@ pub struct StoreHealth {
     pub commit: u64,
     /// Grows when a past state had to be given up.
     pub epoch: u64,
+    /// What is known of the indexes on the disk.
+    pub indexes: Indexes,
+}
+
+/// What is known of what orders the sessions on the disk. No answer comes from
+/// there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Indexes {
+    /// It is what was written.
+    #[default]
+    Proved,
+    /// Nothing yet: it is being read.
+    Unread,
+    /// It is not what was written.
+    Damaged,
 }
 
 /// Durable sessions, users, devices and roles.

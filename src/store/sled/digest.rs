@@ -25,6 +25,12 @@ impl Digest {
         self.count = self.count.wrapping_sub(1);
         self.sum = self.sum.wrapping_sub(hash);
     }
+
+    /// Other entries come in.
+    pub fn join(&mut self, other: Self) {
+        self.count = self.count.wrapping_add(other.count);
+        self.sum = self.sum.wrapping_add(other.sum);
+    }
 }
 
 /// Hashes bytes: FNV-1a over words of eight, then a mixing step so that sums of

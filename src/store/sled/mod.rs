@@ -17,6 +17,7 @@ mod keys;
 mod lockouts;
 mod op;
 mod open;
+mod proof;
 pub mod record;
 mod room;
 mod shared;

@@ -92,10 +92,19 @@ impl From<Record> for Kept {
 /// Many records, in chunks that are given back to the system as they are
 /// consumed: at a million of them a second copy of all is a quarter of a
 /// gigabyte.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Records {
     chunks: Vec<Vec<Record>>,
 }
+
+impl PartialEq for Records {
+    /// Whatever chunks they are in.
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Records {}
 
 /// Records in one chunk: about a megabyte.
 const CHUNK_RECORDS: usize = 4_096;
@@ -128,6 +137,12 @@ impl Records {
         self.chunks.iter().flat_map(move |chunk| chunk.chunks(max))
     }
 
+    /// All of them in two parts of about the same size.
+    pub fn halves(mut self) -> [Self; 2] {
+        let chunks = self.chunks.split_off(self.chunks.len() / 2);
+        [self, Self { chunks }]
+    }
+
     /// All of them, in the order they were added.
     pub fn iter(&self) -> impl Iterator<Item = &Record> {
         self.chunks.iter().flatten()
@@ -140,6 +155,14 @@ impl IntoIterator for Records {
 
     fn into_iter(self) -> Self::IntoIter {
         self.chunks.into_iter().flatten()
+    }
+}
+
+impl FromIterator<Records> for Records {
+    /// One behind the other.
+    fn from_iter<I: IntoIterator<Item = Self>>(parts: I) -> Self {
+        let chunks = parts.into_iter().flat_map(|part| part.chunks).collect();
+        Self { chunks }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the request threads and the writer share: the table, the view, and
 //! how the writer is.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -13,7 +13,7 @@ use super::signed::SignedSessions;
 use super::table::Table;
 use super::view::View;
 use crate::meter::{Counter, Histogram};
-use crate::store::{Changes, Outbox, Rules};
+use crate::store::{Changes, Indexes, Outbox, Rules};
 
 /// The state in memory of one open store.
 #[derive(Debug)]
@@ -69,6 +69,7 @@ pub struct Pulse {
     free_bytes: AtomicU64,
     commit: AtomicU64,
     epoch: AtomicU64,
+    indexes: AtomicU8,
     /// Why the store became read-only, for the log and health.
     cause: Mutex<Option<String>>,
 }
@@ -87,6 +88,7 @@ impl Pulse {
             free_bytes: AtomicU64::new(UNKNOWN),
             commit: AtomicU64::new(commit),
             epoch: AtomicU64::new(epoch),
+            indexes: AtomicU8::new(Indexes::Proved as u8),
             cause: Mutex::new(None),
         }
     }
@@ -138,6 +140,21 @@ impl Pulse {
     /// Free bytes, once known.
     pub fn free_bytes(&self) -> Option<u64> {
         Some(self.free_bytes.load(Ordering::Relaxed)).filter(|free| *free != UNKNOWN)
+    }
+
+    /// What has come to be known of the indexes.
+    pub fn set_indexes(&self, indexes: Indexes) {
+        self.indexes.store(indexes as u8, Ordering::Relaxed);
+    }
+
+    /// What is known of the indexes.
+    pub fn indexes(&self) -> Indexes {
+        let is = |known: Indexes| self.indexes.load(Ordering::Relaxed) == known as u8;
+        let known = [Indexes::Unread, Indexes::Damaged];
+        known
+            .into_iter()
+            .find(|known| is(*known))
+            .unwrap_or(Indexes::Proved)
     }
 
     /// A group is durable.

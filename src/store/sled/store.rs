@@ -20,7 +20,7 @@ use super::journal;
 use super::lockouts::Lockouts;
 use super::op::{self, Op};
 use super::open::{Loaded, Notice, OpenError};
-use super::record::{Record, Records, Resumed};
+use super::record::{Kept, Record, Records, Resumed};
 use super::shared::{Pulse, Shared, Work};
 use super::table::{CheckOutcome, Table};
 use super::view::View;
@@ -32,7 +32,7 @@ use crate::model::{
 };
 use crate::ndata::{AuditMember, EndedMember, Query, Selected, SessionMember};
 use crate::store::{
-    Access, Backups, Begun, Changes, Checked, End, EndSome, EndedSome, FeedPlace, Figures,
+    Access, Backups, Begun, Changes, Checked, End, EndSome, EndedSome, FeedPlace, Figures, Indexes,
     NewSession, NotedToken, Outbox, Refresh, Refreshed, Revocations, Rules, Scope, SessionPage,
     Settled, Signer, Store, StoreError, StoreHealth, Swept, TokenState,
 };
@@ -137,6 +137,7 @@ impl SledStore {
             ended,
             audit: entries,
             directory,
+            proof,
             fences,
             meta,
             signed,
@@ -164,6 +165,9 @@ impl SledStore {
             lockouts.insert(key, lock, hash, &rules.lockout);
         }
         let pulse = Pulse::new(head.commit(), head.epoch());
+        if proof.is_some() {
+            pulse.set_indexes(Indexes::Unread);
+        }
         let mark = head.mark();
         let shared = Arc::new(Shared {
             table,
@@ -193,6 +197,7 @@ impl SledStore {
             fenced,
             journal,
             reader.clone(),
+            proof,
         );
         let stopping = Arc::new(AtomicBool::new(false));
         let threads = vec![
@@ -704,6 +709,7 @@ impl Store for SledStore {
             full: pulse.full(),
             commit: pulse.commit(),
             epoch: pulse.epoch(),
+            indexes: pulse.indexes(),
         }
     }
 
@@ -760,11 +766,35 @@ fn filled(
         table.set_idle_grace(head.lag());
     }
     let count = sessions.len();
-    let revived = sessions
-        .into_iter()
-        .filter_map(|record| revive(record, touches, fenced, exact_from, rules));
-    table.load(revived, count);
+    // What each thread finds to stand behind a fence, and behind which.
+    let behind: [Mutex<Vec<Behind>>; 2] = Default::default();
+    let parts = sessions.halves().into_iter().zip(&behind);
+    let parts = parts.map(|(records, behind)| {
+        let fenced = &*fenced;
+        records.into_iter().filter_map(move |record| {
+            match revive(record, touches, fenced, exact_from, rules) {
+                Revived::Live(resumed) => Some(resumed),
+                Revived::Behind(one) => {
+                    behind.lock().push(one);
+                    None
+                }
+            }
+        })
+    });
+    table.load(parts.collect(), count);
+    for (place, kept, reason, at) in behind.into_iter().flat_map(Mutex::into_inner) {
+        fenced[place].sessions.push((kept, reason, at));
+    }
     table
+}
+
+/// A session behind a fence: the fence's place, and as it stands behind it.
+type Behind = (usize, Kept, EndReason, Timestamp);
+
+/// What a record of the disk comes to at a start.
+enum Revived {
+    Live(Resumed),
+    Behind(Behind),
 }
 
 /// A record of the disk, with what the journal has of its session, as it goes
@@ -774,34 +804,31 @@ fn filled(
 fn revive(
     record: Record,
     touches: &journal::Read,
-    fenced: &mut VecDeque<Fenced>,
+    fenced: &VecDeque<Fenced>,
     exact_from: Option<u64>,
     rules: &Rules,
-) -> Option<Resumed> {
+) -> Revived {
     let newest = touches.newest(&record);
     let mut resumed = Resumed {
         last_access: newest.last_access,
         version: newest.version,
         record,
     };
-    let behind = fenced.iter_mut().find_map(|fenced| {
+    let behind = fenced.iter().enumerate().find_map(|(place, fenced)| {
         let reason = fenced.fence.ends_session(&resumed.record)?;
-        Some((fenced, reason))
+        Some((place, fenced.fence.at, reason))
     });
-    if let Some((fenced, reason)) = behind {
+    if let Some((place, at, reason)) = behind {
         let kept = resumed.kept();
         let session = &kept.record.session;
         let idle = rules.idle[session.identity.env.index()];
-        let (reason, at) = session
-            .lapsed(fenced.fence.at, idle)
-            .unwrap_or((reason, fenced.fence.at));
-        fenced.sessions.push((kept, reason, at));
-        return None;
+        let (reason, at) = session.lapsed(at, idle).unwrap_or((reason, at));
+        return Revived::Behind((place, kept, reason, at));
     }
     if exact_from.is_none_or(|from| newest.written < from) {
         resumed.version = resumed.record.ceiling.next();
     }
-    Some(resumed)
+    Revived::Live(resumed)
 }
 
 /// Merges touches into the order by last access until the store stops.

@@ -17,10 +17,11 @@ use super::disk::{Batch, Change, Disk, Head, Reader, Tree};
 use super::journal::{self, CHUNK_TOUCHES_MAX, Journal, Touch};
 use super::keys;
 use super::op::{Cut, Op, Taken};
+use super::proof::{self, IndexProof, Step};
 use super::shared::Shared;
 use super::table::{Leaving, Table, Unwritten};
 use crate::model::{SessionId, Timestamp};
-use crate::store::{FAILURES_PER_HOOK_MAX, OUTBOX_EVENTS_MAX, StoreError, Swept};
+use crate::store::{FAILURES_PER_HOOK_MAX, Indexes, OUTBOX_EVENTS_MAX, StoreError, Swept};
 
 /// Operations in one group at most: sled holds a group in memory twice.
 pub const GROUP_OPS_MAX: usize = 512;
@@ -73,6 +74,8 @@ pub struct Writer<D> {
     /// What the disk has of the journal of touches, and how it is read.
     journal: Journal,
     reader: Reader,
+    /// What is still to be proved of the indexes.
+    proof: Option<IndexProof>,
     /// When touches were last written.
     touched: Instant,
     /// When the outbox was last tidied.
@@ -92,7 +95,12 @@ enum Outcome {
 impl<D: Disk> Writer<D> {
     /// A writer over an open disk whose last group is `head`. `fenced` are the
     /// endings that a stop has interrupted; `journal` is what the disk has of
-    /// touches, and `reader` reads it.
+    /// touches, and `reader` reads it; `proof` is what its indexes are still to be
+    /// held against.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one for each thing it takes over"
+    )]
     pub fn new(
         disk: D,
         head: Head,
@@ -101,6 +109,7 @@ impl<D: Disk> Writer<D> {
         fenced: VecDeque<Fenced>,
         journal: Journal,
         reader: Reader,
+        proof: Option<IndexProof>,
     ) -> Self {
         let now = head.mark();
         Self {
@@ -112,6 +121,7 @@ impl<D: Disk> Writer<D> {
             fenced,
             journal,
             reader,
+            proof,
             touched: Instant::now(),
             tidied: Instant::now(),
             watch: None,
@@ -282,6 +292,9 @@ impl<D: Disk> Writer<D> {
                 self.shared.audit.show(Arc::clone(entry));
             }
             self.shared.outbox.apply(std::mem::take(&mut batch.steps));
+            if let Some(proof) = &mut self.proof {
+                proof.follow(&batch);
+            }
             self.tell(&mut batch);
             self.head = batch.into_head();
             self.shared.table.set_applied(self.head.commit());
@@ -340,10 +353,13 @@ impl<D: Disk> Writer<D> {
             self.shared.pulse.idle();
         }
         self.tidy_outbox();
+        self.prove_indexes();
         let urgent = self.shared.table.urgent(RECORD_GROUP_MAX);
         let touched = self.ripe_touches();
         if urgent.is_empty() && touched.is_empty() {
-            return if self.shared.table.dirty_len() > 0 {
+            return if self.proof.is_some() {
+                proof::STEP_EVERY
+            } else if self.shared.table.dirty_len() > 0 {
                 TOUCH_PACE
             } else {
                 IDLE_WAIT
@@ -357,6 +373,27 @@ impl<D: Disk> Writer<D> {
         } else {
             RECORD_PACE
         }
+    }
+
+    /// Makes the next step of the proof of the indexes, if one is due.
+    fn prove_indexes(&mut self) {
+        let Some(proof) = self.proof.as_mut().filter(|proof| proof.is_due()) else {
+            return;
+        };
+        self.shared.pulse.busy();
+        match proof.step(&self.reader, &self.head) {
+            Step::More => {}
+            Step::Proved => {
+                self.proof = None;
+                self.shared.pulse.set_indexes(Indexes::Proved);
+            }
+            Step::Misfit(why) => {
+                tracing::error!(target: "store", %why, "an index is damaged; no answer comes from it");
+                self.proof = None;
+                self.shared.pulse.set_indexes(Indexes::Damaged);
+            }
+        }
+        self.shared.pulse.idle();
     }
 
     /// Removes from the outbox what every hook has passed, now and then, and the
@@ -586,7 +623,8 @@ impl<D: Disk> Writer<D> {
             let ids = self.shared.table.dirty(Duration::ZERO, GROUP_OPS_MAX);
             if ids.is_empty() {
                 let mut batch = self.batch();
-                batch.set_clean(true);
+                // A start after a clean stop would trust the indexes once more.
+                batch.set_clean(self.shared.pulse.indexes() != Indexes::Damaged);
                 self.write(batch, Vec::new());
                 return;
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Head;
-use super::writes::{Change, Tree, Writes};
+use super::writes::{Change, Index, Tree, Writes};
 use crate::model::{
     ApiKey, ApiKeyId, AuditEntry, Author, Device, DeviceName, Directory, EndedSession, NameKey,
     ResourceKind, Role, RoleName, SessionId, Timestamp, User, UserId, UserName, Webhook, WebhookId,
@@ -134,6 +134,14 @@ impl Batch {
         ];
         let taken = trees.map(|(tree, writes)| std::mem::take(writes).of(tree));
         taken.into_iter().flatten().collect()
+    }
+
+    /// The changes of an index.
+    pub fn index(&self, index: Index) -> &Writes {
+        match index {
+            Index::ByLastAccess => &self.by_last_access,
+            Index::ByUser => &self.by_user,
+        }
     }
 
     /// The head, once the group is on the disk.

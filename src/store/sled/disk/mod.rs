@@ -13,7 +13,7 @@ pub use head::Head;
 pub use head::Stored;
 pub use sled_disk::SledDisk;
 pub use sled_disk::{Parts, Reader, Trees, as_io};
-pub use writes::{Change, Tree};
+pub use writes::{Change, Index, Tree};
 
 /// Room on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use parking_lot::{Mutex, MutexGuard};
 use sled::transaction::{ConflictableTransactionResult, TransactionError, TransactionalTree};
 use sled::{Db, IVec, Transactional};
 
-use super::writes::{Tree, Writes};
+use super::writes::{Index, Tree, Writes};
 use super::{Batch, Disk, Head, Room, file_lock};
 use crate::store::sled::base::{Base, BaseFiles};
 use crate::store::sled::keys;
@@ -163,6 +163,14 @@ impl Trees {
             Tree::Outbox => &self.outbox,
             Tree::Failures => &self.failures,
             Tree::Touches => &self.touches,
+        }
+    }
+
+    /// An index.
+    pub fn index(&self, index: Index) -> &sled::Tree {
+        match index {
+            Index::ByLastAccess => &self.by_last_access,
+            Index::ByUser => &self.by_user,
         }
     }
 
@@ -319,13 +327,37 @@ impl Reader {
         key: Option<&[u8]>,
         max: usize,
     ) -> io::Result<Vec<(IVec, IVec)>> {
+        self.read(|trees| trees.records_behind(tree, key, max))
+    }
+
+    /// At most `max` keys of an index behind this one.
+    ///
+    /// # Errors
+    /// The disk refused, or the store is closed.
+    pub fn keys_behind(
+        &self,
+        index: Index,
+        key: Option<&[u8]>,
+        max: usize,
+    ) -> io::Result<Vec<IVec>> {
+        self.read(|trees| {
+            let from = key.map_or(Bound::Unbounded, Bound::Excluded);
+            let keys = trees
+                .index(index)
+                .range::<&[u8], _>((from, Bound::Unbounded));
+            let keys: sled::Result<Vec<_>> = keys.keys().take(max).collect();
+            keys.map_err(as_io)
+        })
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Trees) -> io::Result<T>) -> io::Result<T> {
         let closed = || io::Error::other("the store was closed meanwhile");
         let trees = self.0.upgrade().ok_or_else(closed)?;
         let trees = trees.lock();
-        let records = trees.records_behind(tree, key, max);
+        let read = read(&trees);
         // The writer is first in the queue: it gets its turn before the next records.
         MutexGuard::unlock_fair(trees);
-        records
+        read
     }
 }
 

@@ -80,6 +80,28 @@ impl Tree {
     }
 }
 
+/// The trees whose keys follow from the sessions and whose values are empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Index {
+    /// By last access.
+    ByLastAccess,
+    /// By user.
+    ByUser,
+}
+
+impl Index {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::ByLastAccess, Self::ByUser];
+
+    /// Its name on the disk.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ByLastAccess => "by_last_access",
+            Self::ByUser => "by_user",
+        }
+    }
+}
+
 /// One change of a tree: a key with its new value, or without any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -104,6 +126,11 @@ impl Writes {
     /// Removes what stands under a key.
     pub fn remove(&mut self, key: impl Into<IVec>) {
         self.0.push((key.into(), None));
+    }
+
+    /// Keys that get a value (`true`) or lose theirs.
+    pub fn keys(&self) -> impl Iterator<Item = (&IVec, bool)> {
+        self.0.iter().map(|(key, value)| (key, value.is_some()))
     }
 
     /// Makes the changes within a transaction.

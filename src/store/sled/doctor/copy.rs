@@ -73,7 +73,8 @@ pub fn bytes(folder: &Path) -> io::Result<u64> {
     Ok(sum)
 }
 
-fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies a folder and all below it to a place where there is none.
+pub fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::create_dir(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;

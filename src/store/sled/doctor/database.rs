@@ -116,10 +116,6 @@ fn whole(contents: &Contents, head: &Head, known: &Known, report: &mut Report) {
     }
     for misfit in contents.misfits(head) {
         match misfit {
-            Misfit::Tree {
-                tree: "by_last_access" | "by_user",
-                ..
-            } => {}
             Misfit::Tree { tree, .. } => {
                 lost(report, format!("tree {tree}"), misfit.to_string());
             }

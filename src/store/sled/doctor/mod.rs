@@ -18,7 +18,7 @@ use super::verify;
 use crate::model::Timestamp;
 
 mod beside;
-mod copy;
+pub mod copy;
 mod database;
 mod rebuild;
 

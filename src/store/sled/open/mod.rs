@@ -16,6 +16,7 @@ use super::disk::{Batch, Disk, Head, SledDisk};
 use super::fence::Fence;
 use super::history::History;
 use super::journal;
+use super::proof::IndexProof;
 use super::record::Records;
 use super::side::{Seen, Side};
 use crate::model::{
@@ -24,6 +25,7 @@ use crate::model::{
 use crate::store::outbox::OutboxRecords;
 
 mod error;
+mod parts;
 pub mod quarantine;
 pub mod read;
 pub mod trees;
@@ -58,6 +60,8 @@ pub struct Loaded {
     pub audit: History<AuditEntry>,
     /// Users, devices and roles.
     pub directory: Directory,
+    /// What is still to be proved of the indexes; `None` where they were read.
+    pub proof: Option<IndexProof>,
     /// Endings whose records were not all moved yet.
     pub fences: Vec<Fence>,
     /// Small named values.
@@ -77,6 +81,11 @@ pub struct Loaded {
 /// # Errors
 /// [`OpenError`], each with the remedy. The directory is as it was.
 pub fn open(dir: &Path, wall: Timestamp) -> Result<Loaded, OpenError> {
+    open_large(dir, wall, OPENED_TWICE.end)
+}
+
+/// As [`open`]; from so many sessions on, the indexes may be proved later.
+pub(super) fn open_large(dir: &Path, wall: Timestamp, large: u64) -> Result<Loaded, OpenError> {
     make_dir(dir)?;
     let lock = lock(dir)?;
     refuse_half_restored(dir)?;
@@ -95,6 +104,7 @@ pub fn open(dir: &Path, wall: Timestamp) -> Result<Loaded, OpenError> {
         files,
         base: newest,
         notices: Vec::new(),
+        large,
     };
     if damaged > 0 {
         opening.notices.push(Notice::BaseDamaged);
@@ -163,6 +173,8 @@ struct Opening {
     files: BaseFiles,
     base: Option<Base>,
     notices: Vec<Notice>,
+    /// How many sessions are many.
+    large: u64,
 }
 
 impl Opening {
@@ -189,7 +201,7 @@ impl Opening {
         trees: super::disk::Trees,
         base_damaged: bool,
     ) -> Result<Loaded, OpenError> {
-        let mut contents = match read::all(&trees) {
+        let mut contents = match read::for_start(&trees, self.large) {
             Ok(contents) => contents,
             Err(read::Unreadable::Newer(format)) => return Err(OpenError::Newer { format }),
             Err(read::Unreadable::Damaged(why)) => {
@@ -234,6 +246,7 @@ impl Opening {
             lock: self.lock,
         };
         let mut disk = SledDisk::new(parts)?;
+        let proof = (!contents.has_indexes()).then(IndexProof::default);
         let (clean, mut head) = (head.is_clean(), head);
         if let Some(backup) = backup {
             head = upgrade::rewrite(&mut disk, head, &mut contents)?;
@@ -250,6 +263,7 @@ impl Opening {
             ended: contents.ended,
             audit: contents.audit,
             directory: contents.directory,
+            proof,
             fences: contents.fences,
             meta: contents.meta,
             signed: contents.signed,
@@ -374,6 +388,7 @@ impl Opening {
             ended: History::default(),
             audit: History::default(),
             directory,
+            proof: None,
             fences: Vec::new(),
             meta,
             signed: Vec::new(),

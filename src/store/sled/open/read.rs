@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::parts;
 use crate::model::{
     ApiKeyId, AuditEntry, DeviceName, Directory, EndedSession, NameKey, RoleName, Session,
     SessionId, UserId, UserLock, WebhookId,
@@ -13,7 +14,7 @@ use crate::store::outbox::{Event, Failure, OutboxRecords};
 use crate::store::sled::base::DirectoryDigest;
 use crate::store::sled::codec::{self, CodecError, Names};
 use crate::store::sled::digest::{self, Digest};
-use crate::store::sled::disk::{Head, Stored, Tree, Trees, as_io, meta_hash};
+use crate::store::sled::disk::{Head, Index, Stored, Tree, Trees, as_io, meta_hash};
 use crate::store::sled::fence::Fence;
 use crate::store::sled::history::History;
 use crate::store::sled::journal;
@@ -32,16 +33,6 @@ pub trait Source {
 
 /// What takes a record's key and value.
 pub type Read<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), Unreadable> + 'a;
-
-impl Source for &Trees {
-    fn each(&mut self, tree: Tree, read: &mut Read<'_>) -> Result<(), Unreadable> {
-        for entry in self.tree(tree) {
-            let (key, value) = entry?;
-            read(&key, &value)?;
-        }
-        Ok(())
-    }
-}
 
 /// A source, and the lowest format number of the records read from it.
 struct Watched<'a, S> {
@@ -92,11 +83,12 @@ pub struct Contents {
 }
 
 /// What the trees come to as they are.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Found {
     sessions: Digest,
-    by_last_access: Digest,
-    by_user: Digest,
+    /// `None`: not read. So is the next.
+    by_last_access: Option<Digest>,
+    by_user: Option<Digest>,
     ended: Digest,
     audit: Digest,
     outbox: Digest,
@@ -164,19 +156,20 @@ impl Contents {
             ..
         } = head.stored;
         let pairs = [
-            ("sessions", sessions, self.found.sessions),
+            ("sessions", sessions, Some(self.found.sessions)),
             ("by_last_access", by_last_access, self.found.by_last_access),
             ("by_user", by_user, self.found.by_user),
-            ("ended", ended, self.found.ended),
-            ("lockouts", lockouts, self.found.lockouts),
-            ("audit", audit, self.found.audit),
-            ("outbox", outbox, self.found.outbox),
-            ("failures", failures, self.found.failures),
-            ("touches", touches, self.found.touches),
-            ("meta", meta, self.found.meta),
+            ("ended", ended, Some(self.found.ended)),
+            ("lockouts", lockouts, Some(self.found.lockouts)),
+            ("audit", audit, Some(self.found.audit)),
+            ("outbox", outbox, Some(self.found.outbox)),
+            ("failures", failures, Some(self.found.failures)),
+            ("touches", touches, Some(self.found.touches)),
+            ("meta", meta, Some(self.found.meta)),
         ];
         let counted = pairs
             .into_iter()
+            .filter_map(|(tree, written, found)| Some((tree, written, found?)))
             .filter(|(_, written, found)| written != found)
             .map(|(tree, written, found)| Misfit::Tree {
                 tree,
@@ -185,6 +178,11 @@ impl Contents {
             });
         let typed = (directory != self.found.directory).then_some(Misfit::Directory);
         counted.chain(typed).collect()
+    }
+
+    /// Whether the indexes were read.
+    pub fn has_indexes(&self) -> bool {
+        self.found.by_last_access.is_some() && self.found.by_user.is_some()
     }
 
     /// How many records were read that there may be many of.
@@ -201,6 +199,7 @@ impl Contents {
     /// What the indexes of a backup come to follows from its sessions, and what
     /// it withholds of `meta` counts by its hashes.
     pub fn derive(&mut self, withheld: Digest) {
+        let (mut access, mut user) = (Digest::default(), Digest::default());
         for record in self.sessions.iter() {
             let Session {
                 id,
@@ -209,10 +208,12 @@ impl Contents {
                 ..
             } = &record.session;
             let by_last_access = keys::instant_and_id(*last_access_at, *id);
-            self.found.by_last_access.add(digest::hash(&by_last_access));
+            access.add(digest::hash(&by_last_access));
             let by_user = keys::user_and_id(&identity.user_name, *id);
-            self.found.by_user.add(digest::hash(&by_user));
+            user.add(digest::hash(&by_user));
         }
+        self.found.by_last_access = Some(access);
+        self.found.by_user = Some(user);
         let meta = &mut self.found.meta;
         meta.count = meta.count.wrapping_add(withheld.count);
         meta.sum = meta.sum.wrapping_add(withheld.sum);
@@ -258,31 +259,26 @@ impl std::fmt::Display for Misfit {
     }
 }
 
-/// Reads all but the two indexes, whose digests stay empty.
+/// Reads all but the two indexes, which then fit whatever the head says.
 pub fn without_indexes(trees: &Trees) -> Result<Contents, Unreadable> {
-    guarded(|| records(&mut &*trees, None))
+    parts::read(trees, |_| false)
 }
 
-/// Reads a database. Two threads share the work: at a million sessions it is
-/// most of a start.
+/// Reads a database.
 pub fn all(trees: &Trees) -> Result<Contents, Unreadable> {
-    let indexes = |tree: &sled::Tree| guarded(|| keys_of(tree));
-    std::thread::scope(|scope| {
-        let beside = scope.spawn(|| {
-            let by_last_access = indexes(&trees.by_last_access)?;
-            Ok::<_, Unreadable>((by_last_access, indexes(&trees.by_user)?))
-        });
-        let contents = guarded(|| records(&mut &*trees, None));
-        let beside = beside
-            .join()
-            .unwrap_or(Err(Unreadable::Damaged(PANICKED.to_owned())));
-        let mut contents = contents?;
-        (contents.found.by_last_access, contents.found.by_user) = beside?;
-        Ok(contents)
+    parts::read(trees, |_| true)
+}
+
+pub(super) const PANICKED: &str = "reading it panicked";
+
+/// Reads a database for a start. Of so many sessions as `large` the indexes are
+/// left out if the last stop was a clean one: no answer is ever made from
+/// them, so they are held against their digests while the server works already.
+pub fn for_start(trees: &Trees, large: u64) -> Result<Contents, Unreadable> {
+    parts::read(trees, |head| {
+        head.is_none_or(|head| !head.is_clean() || head.stored.sessions.count < large)
     })
 }
-
-const PANICKED: &str = "reading it panicked";
 
 /// Runs a reading step; sled's panic on a damaged page is damage.
 pub fn guarded<T>(read: impl FnOnce() -> Result<T, Unreadable>) -> Result<T, Unreadable> {
@@ -290,62 +286,211 @@ pub fn guarded<T>(read: impl FnOnce() -> Result<T, Unreadable>) -> Result<T, Unr
         .unwrap_or_else(|_| Err(Unreadable::Damaged(PANICKED.to_owned())))
 }
 
-fn keys_of(tree: &sled::Tree) -> Result<Digest, Unreadable> {
-    let mut found = Digest::default();
-    for key in tree.iter().keys() {
-        found.add(digest::hash(&key?));
-    }
-    Ok(found)
-}
-
 /// Everything in the records of a source. A backup brings its head along.
 pub fn records(source: &mut impl Source, head: Option<&Stored>) -> Result<Contents, Unreadable> {
-    let oldest = codec::format();
-    let source = &mut Watched { source, oldest };
-    let mut found = Found::default();
     let mut names = Names::default();
     let meta = meta(source, head, &mut names)?;
-    found.meta = meta.digest;
-    let touches = touches(source, &mut found.touches)?;
-    let sessions = sessions(source, &mut names, &mut found.sessions)?;
-    let lockouts = lockouts(source, &mut found.lockouts)?;
-    let ended = ended(source, &mut names, &mut found.ended)?;
-    let audit = audit(source, &mut names, &mut found.audit)?;
-    let outbox = OutboxRecords {
-        events: events(source, &mut names, &mut found.outbox)?,
-        failures: failures(source, &mut names, &mut found.failures)?,
-        passed: meta.passed,
-    };
-    let held_user = meta.head.as_ref().is_some_and(|head| head.stored.held_user);
-    let (directory, sum) = directory(source, held_user)?;
-    found.directory = sum;
-    Ok(Contents {
-        head: meta.head,
-        sessions,
-        touches,
-        lockouts,
-        ended,
-        audit,
-        directory,
-        fences: meta.fences,
-        meta: meta.values,
-        signed: meta.signed,
-        outbox,
-        oldest: source.oldest,
-        found,
-    })
+    let mut piece = Piece::new();
+    piece.sessions(source, &mut names, 0)?;
+    piece.ended(source, &mut names)?;
+    piece.audit(source, &mut names)?;
+    piece.small(source, &mut names, &meta)?;
+    Ok(Contents::of(meta, piece))
 }
 
-struct MetaTree {
+/// Some of what a database holds.
+#[derive(Debug)]
+pub(super) struct Piece {
+    found: Found,
+    /// Sessions, by the number of the part that they were read in.
+    sessions: BTreeMap<usize, Records>,
+    ended: Option<History<EndedSession>>,
+    audit: Option<History<AuditEntry>>,
+    small: Option<Small>,
+    /// The lowest format number of all records.
+    oldest: u8,
+}
+
+/// What is in the trees that mostly hold little.
+#[derive(Debug, Default)]
+struct Small {
+    touches: journal::Read,
+    lockouts: Vec<(NameKey, UserLock, u64)>,
+    outbox: OutboxRecords,
+    directory: Directory,
+}
+
+impl Piece {
+    /// Nothing of it.
+    pub(super) fn new() -> Self {
+        Self {
+            found: Found::default(),
+            sessions: BTreeMap::new(),
+            ended: None,
+            audit: None,
+            small: None,
+            oldest: codec::format(),
+        }
+    }
+
+    /// Reads sessions; `part` says how many parts of them come before.
+    pub(super) fn sessions(
+        &mut self,
+        source: &mut impl Source,
+        names: &mut Names,
+        part: usize,
+    ) -> Result<(), Unreadable> {
+        let read = self.watch(source, |source, found| {
+            sessions(source, names, &mut found.sessions)
+        });
+        self.sessions.insert(part, read?);
+        Ok(())
+    }
+
+    /// Reads the archive.
+    pub(super) fn ended(
+        &mut self,
+        source: &mut impl Source,
+        names: &mut Names,
+    ) -> Result<(), Unreadable> {
+        let read = self.watch(source, |source, found| {
+            ended(source, names, &mut found.ended)
+        });
+        self.ended = Some(read?);
+        Ok(())
+    }
+
+    /// Reads the audit.
+    pub(super) fn audit(
+        &mut self,
+        source: &mut impl Source,
+        names: &mut Names,
+    ) -> Result<(), Unreadable> {
+        let read = self.watch(source, |source, found| {
+            audit(source, names, &mut found.audit)
+        });
+        self.audit = Some(read?);
+        Ok(())
+    }
+
+    /// Reads every tree that has no method of its own; `meta` comes before.
+    pub(super) fn small(
+        &mut self,
+        source: &mut impl Source,
+        names: &mut Names,
+        meta: &MetaTree,
+    ) -> Result<(), Unreadable> {
+        let held_user = meta.head.as_ref().is_some_and(|head| head.stored.held_user);
+        let read = self.watch(source, |source, found| {
+            let (directory, sum) = directory(source, held_user)?;
+            found.directory = sum;
+            Ok(Small {
+                touches: touches(source, &mut found.touches)?,
+                lockouts: lockouts(source, &mut found.lockouts)?,
+                outbox: OutboxRecords {
+                    events: events(source, names, &mut found.outbox)?,
+                    failures: failures(source, names, &mut found.failures)?,
+                    passed: meta.passed.clone(),
+                },
+                directory,
+            })
+        });
+        self.small = Some(read?);
+        Ok(())
+    }
+
+    /// An index was read.
+    pub(super) fn index(&mut self, index: Index, found: Digest) {
+        match index {
+            Index::ByLastAccess => self.found.by_last_access = Some(found),
+            Index::ByUser => self.found.by_user = Some(found),
+        }
+    }
+
+    fn watch<S: Source, T>(
+        &mut self,
+        source: &mut S,
+        read: impl FnOnce(&mut Watched<'_, S>, &mut Found) -> Result<T, Unreadable>,
+    ) -> Result<T, Unreadable> {
+        let oldest = self.oldest;
+        let mut source = Watched { source, oldest };
+        let read = read(&mut source, &mut self.found)?;
+        self.oldest = source.oldest;
+        Ok(read)
+    }
+
+    /// What another thread has read besides.
+    pub(super) fn join(&mut self, other: Self) {
+        self.found.join(&other.found);
+        self.sessions.extend(other.sessions);
+        self.ended = self.ended.take().or(other.ended);
+        self.audit = self.audit.take().or(other.audit);
+        self.small = self.small.take().or(other.small);
+        self.oldest = self.oldest.min(other.oldest);
+    }
+}
+
+impl Found {
+    fn join(&mut self, other: &Self) {
+        self.sessions.join(other.sessions);
+        self.by_last_access = self.by_last_access.or(other.by_last_access);
+        self.by_user = self.by_user.or(other.by_user);
+        self.ended.join(other.ended);
+        self.audit.join(other.audit);
+        self.outbox.join(other.outbox);
+        self.failures.join(other.failures);
+        self.touches.join(other.touches);
+        self.lockouts.join(other.lockouts);
+        self.directory = self.directory.wrapping_add(other.directory);
+    }
+}
+
+impl Contents {
+    /// `meta`, and what all other trees hold.
+    pub(super) fn of(meta: MetaTree, piece: Piece) -> Self {
+        let small = piece.small.unwrap_or_default();
+        Self {
+            head: meta.head,
+            sessions: piece.sessions.into_values().collect(),
+            touches: small.touches,
+            lockouts: small.lockouts,
+            ended: piece.ended.unwrap_or_default(),
+            audit: piece.audit.unwrap_or_default(),
+            directory: small.directory,
+            fences: meta.fences,
+            meta: meta.values,
+            signed: meta.signed,
+            outbox: small.outbox,
+            oldest: meta.oldest.min(piece.oldest),
+            found: Found {
+                meta: meta.digest,
+                ..piece.found
+            },
+        }
+    }
+}
+
+/// What `meta` holds.
+#[derive(Debug)]
+pub(super) struct MetaTree {
     head: Option<Head>,
     fences: Vec<Fence>,
     values: BTreeMap<String, Vec<u8>>,
     signed: Vec<(ApiKeyId, SessionId)>,
     passed: Vec<(WebhookId, u64)>,
     digest: Digest,
+    oldest: u8,
 }
 
-fn meta(
+impl MetaTree {
+    /// The last group.
+    pub(super) fn head(&self) -> Option<&Head> {
+        self.head.as_ref()
+    }
+}
+
+/// Reads `meta`.
+pub(super) fn meta(
     source: &mut impl Source,
     head: Option<&Stored>,
     names: &mut Names,
@@ -359,7 +504,10 @@ fn meta(
         signed: Vec::new(),
         passed: Vec::new(),
         digest: Digest::default(),
+        oldest: codec::format(),
     };
+    let oldest = found.oldest;
+    let mut source = Watched { source, oldest };
     source.each(Tree::Meta, &mut |key, value| {
         match keys::parse_meta(key) {
             Some(Meta::Head) => {
@@ -384,6 +532,7 @@ fn meta(
         hashes.insert(key.to_vec(), hash);
         Ok(())
     })?;
+    found.oldest = source.oldest;
     let installation = found
         .values
         .get(INSTALLATION)

@@ -244,6 +244,7 @@ fn a_stop_between_quarantine_and_new_database_loses_nobody() {
         files: BaseFiles::find(dir.path()).expect("readable").files,
         base: None,
         notices: Vec::new(),
+        large: u64::MAX,
     };
     opening
         .set_aside("the test says so".to_owned(), Some(contents))

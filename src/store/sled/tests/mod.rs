@@ -13,6 +13,7 @@ use crate::store::{Access, End, NewSession, Refresh, Rules, Scope, Store, StoreE
 
 mod faults;
 mod groups;
+mod indexes;
 mod lockouts;
 mod room;
 mod stops;
