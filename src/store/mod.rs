@@ -455,7 +455,6 @@ pub struct StoreHealth {
 /// What is known of what orders the sessions on the disk. No answer comes from
 /// there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Indexes {
     /// It is what was written.
     #[default]

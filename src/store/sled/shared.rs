@@ -1,7 +1,7 @@
 //! What the request threads and the writer share: the table, the view, and
 //! how the writer is.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -69,7 +69,7 @@ pub struct Pulse {
     free_bytes: AtomicU64,
     commit: AtomicU64,
     epoch: AtomicU64,
-    indexes: AtomicU8,
+    indexes: Mutex<Indexes>,
     /// Why the store became read-only, for the log and health.
     cause: Mutex<Option<String>>,
 }
@@ -88,7 +88,7 @@ impl Pulse {
             free_bytes: AtomicU64::new(UNKNOWN),
             commit: AtomicU64::new(commit),
             epoch: AtomicU64::new(epoch),
-            indexes: AtomicU8::new(Indexes::Proved as u8),
+            indexes: Mutex::default(),
             cause: Mutex::new(None),
         }
     }
@@ -144,17 +144,12 @@ impl Pulse {
 
     /// What has come to be known of the indexes.
     pub fn set_indexes(&self, indexes: Indexes) {
-        self.indexes.store(indexes as u8, Ordering::Relaxed);
+        *self.indexes.lock() = indexes;
     }
 
     /// What is known of the indexes.
     pub fn indexes(&self) -> Indexes {
-        let is = |known: Indexes| self.indexes.load(Ordering::Relaxed) == known as u8;
-        let known = [Indexes::Unread, Indexes::Damaged];
-        known
-            .into_iter()
-            .find(|known| is(*known))
-            .unwrap_or(Indexes::Proved)
+        *self.indexes.lock()
     }
 
     /// A group is durable.

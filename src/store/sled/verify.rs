@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::digest::{self, Digest};
-use super::disk::{SledDisk, Trees, as_io};
+use super::disk::{Index, SledDisk, Trees, as_io};
 use super::keys;
 use super::open::{OpenError, read};
 use super::record::Records;
@@ -73,13 +73,12 @@ impl fmt::Display for Stray {
 pub fn indexes(trees: &Trees, sessions: &Records) -> Vec<Stray> {
     let (by_last_access, by_user) = wanted(sessions);
     let mut strays = Vec::new();
-    hold(
-        "by_last_access",
-        &trees.by_last_access,
-        by_last_access,
-        &mut strays,
-    );
-    hold("by_user", &trees.by_user, by_user, &mut strays);
+    for (index, wanted) in [
+        (Index::ByLastAccess, by_last_access),
+        (Index::ByUser, by_user),
+    ] {
+        hold(index.name(), trees.index(index), wanted, &mut strays);
+    }
     strays
 }
 

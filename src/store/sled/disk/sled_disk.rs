@@ -80,8 +80,8 @@ impl Trees {
             .open()?;
         Ok(Self {
             sessions: db.open_tree("sessions")?,
-            by_last_access: db.open_tree("by_last_access")?,
-            by_user: db.open_tree("by_user")?,
+            by_last_access: db.open_tree(Index::ByLastAccess.name())?,
+            by_user: db.open_tree(Index::ByUser.name())?,
             users: db.open_tree("users")?,
             devices: db.open_tree("devices")?,
             roles: db.open_tree("roles")?,

@@ -43,26 +43,27 @@ pub(super) fn read(
     let others = [Part::Small, Part::Audit, Part::Ended];
     let sessions = (0..=CUTS.len()).map(Part::Sessions);
     let waiting = Mutex::new(indexes.chain(others).chain(sessions));
-    let work = || {
-        let read = work(trees, &meta, || waiting.lock().next());
-        if read.is_err() {
-            // The other one needs not go on.
-            waiting.lock().by_ref().for_each(drop);
-        }
-        read
-    };
-    let piece = std::thread::scope(|scope| {
+    let work = || work(trees, &meta, || waiting.lock().next());
+    let (here, beside) = std::thread::scope(|scope| {
         let beside = scope.spawn(work);
         let here = work();
         let beside = beside.join();
-        let mut piece = here?;
-        piece.join(beside.unwrap_or_else(|_| Err(Unreadable::damaged(read::PANICKED)))?);
-        Ok::<_, Unreadable>(piece)
-    })?;
-    Ok(Contents::of(meta, piece))
+        let panicked = |_| Err(Unreadable::damaged(read::PANICKED));
+        (here, beside.unwrap_or_else(panicked))
+    });
+    match (here, beside) {
+        (Ok(mut piece), Ok(other)) => {
+            piece.join(other);
+            Ok(Contents::of(meta, piece))
+        }
+        (Err(one), Err(other)) => Err(one.weightier(other)),
+        (Err(why), Ok(_)) | (Ok(_), Err(why)) => Err(why),
+    }
 }
 
-/// Reads parts until none waits.
+/// Reads parts until none waits, or one was written by a newer version. Damage
+/// keeps nobody from reading on: a newer version's database is left alone
+/// whatever else is wrong with it.
 fn work(
     trees: &Trees,
     meta: &MetaTree,
@@ -70,10 +71,17 @@ fn work(
 ) -> Result<Piece, Unreadable> {
     let mut piece = Piece::new();
     let mut names = Names::default();
+    let mut damage = None;
     while let Some(part) = next() {
-        read::guarded(|| read_part(trees, meta, part, &mut piece, &mut names))?;
+        match read::guarded(|| read_part(trees, meta, part, &mut piece, &mut names)) {
+            Ok(()) => {}
+            Err(Unreadable::Damaged(what)) => {
+                damage.get_or_insert(what);
+            }
+            Err(newer) => return Err(newer),
+        }
     }
-    Ok(piece)
+    damage.map_or(Ok(piece), |what| Err(Unreadable::Damaged(what)))
 }
 
 fn read_part(

@@ -113,6 +113,15 @@ impl Unreadable {
     pub fn damaged(what: &str) -> Self {
         Self::Damaged(what.to_owned())
     }
+
+    /// Of two that were found at the same time: a newer version's database is
+    /// left alone, damaged or not.
+    pub(super) fn weightier(self, other: Self) -> Self {
+        match other {
+            Self::Newer(_) => other,
+            Self::Damaged(_) => self,
+        }
+    }
 }
 
 impl From<CodecError> for Unreadable {
@@ -157,8 +166,12 @@ impl Contents {
         } = head.stored;
         let pairs = [
             ("sessions", sessions, Some(self.found.sessions)),
-            ("by_last_access", by_last_access, self.found.by_last_access),
-            ("by_user", by_user, self.found.by_user),
+            (
+                Index::ByLastAccess.name(),
+                by_last_access,
+                self.found.by_last_access,
+            ),
+            (Index::ByUser.name(), by_user, self.found.by_user),
             ("ended", ended, Some(self.found.ended)),
             ("lockouts", lockouts, Some(self.found.lockouts)),
             ("audit", audit, Some(self.found.audit)),

@@ -344,22 +344,48 @@ fn a_record_that_is_older_than_it_should_be_is_noticed() {
     assert!(loaded.head.epoch() > head.epoch());
 }
 
+/// A record as a newer version would have written it.
+fn of_a_newer_version(record: &[u8]) -> Vec<u8> {
+    let mut record = record.to_vec();
+    record[0] += 1;
+    let end = record.len() - 4;
+    let checksum = crc32fast::hash(&record[..end]);
+    record[end..].copy_from_slice(&checksum.to_le_bytes());
+    record
+}
+
 #[test]
 fn a_newer_format_is_left_alone() {
     let dir = tempfile::tempdir().expect("a folder");
     filled(dir.path());
     let trees = Trees::open(&SledDisk::db_dir(dir.path())).expect("opens");
-    let mut head = trees
+    let head = trees.meta.get("head").expect("read").expect("there");
+    trees
         .meta
-        .get("head")
-        .expect("read")
-        .expect("there")
-        .to_vec();
-    head[0] += 1;
-    let end = head.len() - 4;
-    let checksum = crc32fast::hash(&head[..end]);
-    head[end..].copy_from_slice(&checksum.to_le_bytes());
-    trees.meta.insert("head", head).expect("written");
+        .insert("head", of_a_newer_version(&head))
+        .expect("written");
+    trees.db.flush().expect("flushed");
+    drop(trees);
+    assert!(matches!(
+        open(dir.path(), WALL),
+        Err(OpenError::Newer { .. })
+    ));
+    assert!(dir.path().join("db").exists());
+}
+
+#[test]
+fn a_newer_format_is_left_alone_whatever_else_is_damaged() {
+    let dir = tempfile::tempdir().expect("a folder");
+    filled(dir.path());
+    let trees = Trees::open(&SledDisk::db_dir(dir.path())).expect("opens");
+    // Each of the two threads finds damage first.
+    trees.audit.insert(b"no number", b"").expect("written");
+    trees.ended.insert(b"no instant", b"").expect("written");
+    let (id, record) = trees.sessions.last().expect("read").expect("there");
+    trees
+        .sessions
+        .insert(id, of_a_newer_version(&record))
+        .expect("written");
     trees.db.flush().expect("flushed");
     drop(trees);
     assert!(matches!(
