@@ -5,11 +5,13 @@
 //! At start the later of record and journal counts.
 //!
 //! Chunks are written once and never changed. When there are more touches in
-//! them than twice the sessions, the oldest chunk goes: what is in a later one,
-//! or about to be, is dropped with it, and a session that has rested since is
-//! written as a record, its place in the index by last access with it.
+//! them than twice the sessions, the oldest chunk goes: what is in a later one
+//! is dropped with it, a session that is used again goes into the journal once
+//! more, and one that has rested since is written as a record, its place in the
+//! index by last access with it.
 
 use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroU32;
 
 use foldhash::quality::RandomState;
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,19 @@ use crate::model::{SessionId, Timestamp, Version};
 pub const CHUNK_TOUCHES_MAX: usize = 16;
 /// So many touches may always be in the journal.
 const TOUCHES_MIN: usize = 4_096;
+
+/// A chunk's number as short as a session has room for. Two chunks may share one,
+/// thousands of groups apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkMark(NonZeroU32);
+
+impl ChunkMark {
+    /// The mark of the chunk with this number; one in four thousand million has none.
+    pub fn of(number: u64) -> Option<Self> {
+        let low = u32::try_from(number & u64::from(u32::MAX));
+        low.ok().and_then(NonZeroU32::new).map(Self)
+    }
+}
 
 /// What the accesses of a session have come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,6 +29,7 @@ use names::{NameId, Names};
 use order::{NameKey, Orders, Readers};
 use reasons::Reasons;
 use shard::{IdHash, SHARDS, Shard, Slot};
+use touches::Journaled;
 pub use touches::{Leaving, Unwritten};
 
 mod access;
@@ -95,6 +96,7 @@ pub struct Table {
     readers: Readers,
     marks: Marks,
     dirty: Dirty,
+    journaled: Journaled,
     /// Accesses that wait for the end of a conditional change.
     pins: Mutex<HashMap<SessionId, Held, RandomState>>,
     reasons: Reasons,
@@ -128,6 +130,7 @@ impl Table {
             readers: Readers::default(),
             marks: Marks::new(),
             dirty: Dirty::new(),
+            journaled: Journaled::default(),
             pins: Mutex::default(),
             reasons: Reasons::default(),
             scans: AtomicUsize::new(0),

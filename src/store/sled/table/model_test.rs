@@ -75,8 +75,10 @@ struct Known {
     at_write: u64,
     use_is_durable: bool,
     name: Option<TokenName>,
-    /// What the journal has of it.
-    journaled: Option<Touch>,
+    /// What the journal has of it, and in which chunk.
+    journaled: Option<(u64, Touch)>,
+    /// What it has of it in the chunk before that one, if it has.
+    earlier: Option<(u64, Touch)>,
 }
 
 impl Known {
@@ -101,7 +103,10 @@ impl Known {
 
     /// Whether the disk lacks accesses.
     fn is_ahead(&self) -> bool {
-        !self.is_recorded() && self.journaled != Some(self.touch())
+        !self.is_recorded()
+            && self
+                .journaled
+                .is_none_or(|(_, touch)| touch != self.touch())
     }
 }
 
@@ -336,6 +341,7 @@ impl Both {
             use_is_durable: false,
             name: None,
             journaled: None,
+            earlier: None,
         });
     }
 
@@ -497,10 +503,13 @@ impl Both {
     fn journal(&mut self, tape: &mut Tape<'_>) {
         let drawn = id(tape.below(IDS));
         let known = self.model.at(drawn).map(|at| &self.model.sessions[at]);
-        if let Some((known, old)) = known.and_then(|known| Some((known, known.journaled?)))
+        if let Some((known, (chunk, old))) = known.and_then(|known| Some((known, known.journaled?)))
             && tape.flip()
         {
-            let leaving = self.table.leaving(&old);
+            if let Some((chunk, older)) = known.earlier {
+                assert_eq!(self.table.leaving(chunk, &older), Leaving::Drop);
+            }
+            let leaving = self.table.leaving(chunk, &old);
             if known.is_ahead() {
                 assert_eq!(leaving, Leaving::Again(known.touch()));
             } else if !known.is_recorded() {
@@ -527,8 +536,11 @@ impl Both {
         }
         assert_eq!(unwritten, Some(Unwritten::Touch(touch)));
         self.meanwhile(tape);
-        self.table.journaled(&[touch]);
-        self.model.sessions[at].journaled = Some(touch);
+        self.model.commit += 1;
+        let chunk = self.model.commit;
+        self.table.journaled(chunk, &[touch]);
+        let known = &mut self.model.sessions[at];
+        known.earlier = known.journaled.replace((chunk, touch));
     }
 
     fn meanwhile(&mut self, tape: &mut Tape<'_>) {

@@ -132,6 +132,36 @@ fn what_leaves_the_journal_behind_a_kill_is_in_the_records() {
     assert!(all(&open(killed.path()), &ids[..STAYING]) == before);
 }
 
+#[test]
+fn sessions_in_use_leave_the_journal_for_its_later_chunks_and_a_kill_loses_none() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let killed = tempfile::tempdir().expect("a folder");
+    let (store, ids) = filled(dir.path());
+    for round in 1..=3 {
+        for (at, id) in ids.iter().enumerate() {
+            touch(&store, *id, round * 10_000 + at as u64);
+        }
+        settle(&store);
+    }
+    let shown = all(&store, &ids);
+    twins::as_after_a_kill(dir.path(), killed.path());
+    drop(store);
+    // Three times all of them were written, and twice all of them may stay.
+    let left = chunks(killed.path());
+    assert!(
+        left <= 2 * SESSIONS.div_ceil(CHUNK_TOUCHES_MAX) + GROUPS,
+        "{left} chunks are left"
+    );
+
+    let store = open(killed.path());
+    for (shown, after) in shown.iter().zip(all(&store, &ids)) {
+        assert_eq!(after.last_access_at, shown.last_access_at);
+        assert!(after.version > shown.version);
+    }
+    drop(store);
+    assert_whole(killed.path(), SESSIONS);
+}
+
 fn all(store: &SledStore, ids: &[SessionId]) -> Vec<Session> {
     ids.iter().map(|id| found(store, *id)).collect()
 }
