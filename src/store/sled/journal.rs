@@ -26,13 +26,14 @@ pub const CHUNK_TOUCHES_MAX: usize = 16;
 /// So many touches may always be in the journal.
 const TOUCHES_MIN: usize = 4_096;
 
-/// A chunk's number as short as a session has room for. Two chunks may share one,
-/// thousands of groups apart.
+/// A chunk's number, the lower half of it: two chunks share one that are 65,536
+/// groups apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkMark(NonZeroU32);
 
 impl ChunkMark {
-    /// The mark of the chunk with this number; one in four thousand million has none.
+    /// The mark of the chunk with this number. The first of each 65,536th group has
+    /// none.
     pub fn of(number: u64) -> Option<Self> {
         let low = u32::try_from(number & u64::from(u32::MAX));
         low.ok().and_then(NonZeroU32::new).map(Self)

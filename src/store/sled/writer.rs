@@ -60,6 +60,8 @@ const ARCHIVE_BATCH_MAX: usize = 256;
 const TIDY_EVERY: Duration = Duration::from_secs(1);
 /// Events removed from the outbox in one step.
 const TIDY_BATCH_MAX: usize = 256;
+/// How often the writer looks for background work while something is dirty.
+const DIRTY_WAIT: Duration = Duration::from_millis(64);
 /// How often the writer looks for background work when nobody asks for anything.
 const IDLE_WAIT: Duration = Duration::from_millis(100);
 
@@ -324,6 +326,9 @@ impl<D: Disk> Writer<D> {
     }
 
     fn commit(&mut self, batch: &Batch) -> Outcome {
+        if self.shared.pulse.read_only() {
+            return Outcome::Failed;
+        }
         let (disk, work) = (&mut self.disk, &self.shared.work);
         let started = Instant::now();
         let written = catch_unwind(AssertUnwindSafe(|| {
@@ -362,7 +367,7 @@ impl<D: Disk> Writer<D> {
             return if self.proof.is_some() {
                 proof::STEP_EVERY
             } else if self.shared.table.dirty_len() > 0 {
-                TOUCH_PACE
+                DIRTY_WAIT
             } else {
                 IDLE_WAIT
             };
@@ -371,7 +376,7 @@ impl<D: Disk> Writer<D> {
         self.write_touches(&urgent, &touched);
         self.shared.pulse.idle();
         if urgent.is_empty() {
-            TOUCH_PACE
+            DIRTY_WAIT
         } else {
             RECORD_PACE
         }
@@ -473,8 +478,8 @@ impl<D: Disk> Writer<D> {
             self.journal.push(*number, chunk.len());
         }
         finishes.push(Box::new(move |shared, durable| {
-            for (number, chunk) in added.iter().zip(touches.chunks(CHUNK_TOUCHES_MAX)) {
-                if durable {
+            if durable {
+                for (number, chunk) in added.iter().zip(touches.chunks(CHUNK_TOUCHES_MAX)) {
                     shared.table.journaled(*number, chunk);
                 }
             }
@@ -485,13 +490,18 @@ impl<D: Disk> Writer<D> {
 
     /// Lets the oldest chunks go from the journal, when there are too many, and
     /// says where what is in them goes with the same group. Not many that have to
-    /// be written as records. The last of these chunks.
+    /// be written as records; none while a fence stands before records, since a
+    /// start takes the accesses of sessions that have ended from here, too. The
+    /// last of these chunks.
     fn stage_leaving(
         &mut self,
         batch: &mut Batch,
         touches: &mut Vec<Touch>,
         records: &mut BTreeSet<SessionId>,
     ) -> std::io::Result<Option<u64>> {
+        if !self.fenced.is_empty() {
+            return Ok(None);
+        }
         let sessions = self.shared.table.count();
         let surplus = self.journal.surplus(sessions);
         let numbers: Vec<u64> = surplus.take(CHUNKS_LEAVING_MAX).collect();
@@ -640,7 +650,9 @@ impl<D: Disk> Writer<D> {
 /// is written before it.
 pub fn lag(table: &Table) -> Duration {
     let before = u64::try_from(table.dirty_len()).unwrap_or(u64::MAX);
-    LAG_MIN.max(Duration::from_secs(before / TOUCHES_PER_SECOND_MAX))
+    // A group takes its time beside its pace.
+    let each_second = TOUCHES_PER_SECOND_MAX * 4 / 5;
+    LAG_MIN.max(TOUCH_REST + Duration::from_secs(before / each_second))
 }
 
 /// The touches of a chunk, as the disk has them. sled panics on a damaged page.

@@ -43,7 +43,14 @@ pub(super) fn read(
     let others = [Part::Small, Part::Audit, Part::Ended];
     let sessions = (0..=CUTS.len()).map(Part::Sessions);
     let waiting = Mutex::new(indexes.chain(others).chain(sessions));
-    let work = || work(trees, &meta, || waiting.lock().next());
+    let work = || {
+        let read = work(trees, &meta, || waiting.lock().next());
+        if let Err(Unreadable::Newer(_)) = read {
+            // The other one needs not go on.
+            waiting.lock().by_ref().for_each(drop);
+        }
+        read
+    };
     let (here, beside) = std::thread::scope(|scope| {
         let beside = scope.spawn(work);
         let here = work();
@@ -61,9 +68,9 @@ pub(super) fn read(
     }
 }
 
-/// Reads parts until none waits, or one was written by a newer version. Damage
-/// keeps nobody from reading on: a newer version's database is left alone
-/// whatever else is wrong with it.
+/// Reads parts until none waits, or one was written by a newer version. Damage in
+/// one part keeps nobody from reading the others: a newer version's database is
+/// left alone, damaged or not.
 fn work(
     trees: &Trees,
     meta: &MetaTree,

@@ -378,7 +378,7 @@ fn a_newer_format_is_left_alone_whatever_else_is_damaged() {
     let dir = tempfile::tempdir().expect("a folder");
     filled(dir.path());
     let trees = Trees::open(&SledDisk::db_dir(dir.path())).expect("opens");
-    // Each of the two threads finds damage first.
+    // What is damaged is read before the sessions.
     trees.audit.insert(b"no number", b"").expect("written");
     trees.ended.insert(b"no instant", b"").expect("written");
     let (id, record) = trees.sessions.last().expect("read").expect("there");

@@ -2,11 +2,15 @@
 //! every caller gets one outcome, and memory, disk and a restart agree with it.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use super::*;
+use crate::model::Subject;
 use crate::store::sled::disk::{Batch, Room, SledDisk};
+use crate::store::sled::record::RESERVE_MIN;
 use crate::store::sled::verify;
 
 /// How a call goes wrong.
@@ -227,6 +231,75 @@ fn a_call_that_fails_after_its_work_leaves_one_doubt_and_no_lie() {
 #[test]
 fn a_call_that_panics_leaves_one_doubt_and_no_lie() {
     every_call(Fault::Panic);
+}
+
+/// A disk that writes its N-th group and then says that it failed; it counts the
+/// groups that come after that.
+struct Failing {
+    disk: SledDisk,
+    calls: u32,
+    at: u32,
+    late: Arc<AtomicU32>,
+}
+
+impl Disk for Failing {
+    fn commit(&mut self, batch: &Batch) -> io::Result<()> {
+        self.calls += 1;
+        if self.calls > self.at {
+            self.late.fetch_add(1, Ordering::Relaxed);
+        }
+        self.disk.commit(batch)?;
+        if self.calls < self.at {
+            return Ok(());
+        }
+        Err(io::Error::other("a fault, asked for by the test"))
+    }
+
+    fn sync(&mut self, batch: &Batch) -> io::Result<()> {
+        self.disk.sync(batch)
+    }
+
+    fn room(&self) -> Room {
+        self.disk.room()
+    }
+}
+
+#[test]
+fn nothing_is_written_once_a_group_in_the_background_has_failed() {
+    // The start, the shop, two logins, the first accesses, the fence, the archive.
+    for at in 5..=8 {
+        let dir = tempfile::tempdir().expect("a folder");
+        let late = Arc::new(AtomicU32::new(0));
+        let opened = open_with(dir.path(), |disk| Failing {
+            disk,
+            calls: 0,
+            at,
+            late: Arc::clone(&late),
+        });
+        let store = opened.expect("opens").store;
+        let (one, other) = (SessionId::draw(), SessionId::draw());
+        block_on(async {
+            change(&store, shop()).await.expect("written");
+            begin(&store, one, "a", "LINK").await.expect("written");
+            begin(&store, other, "b", "LINK").await.expect("written");
+            for millis in 0..=RESERVE_MIN / 2 {
+                let access = Access {
+                    id: other,
+                    jti_head: None,
+                    touch: true,
+                };
+                let now = NOW.plus(Duration::from_millis(millis));
+                store.check(access, now).await.expect("is live");
+            }
+            let of = Subject::User(user_name("a"));
+            let ended = store.end_all(of, EndReason::Revoked, Cause::server(), NOW);
+            // In doubt, if that is the group that fails.
+            let _ = ended.await;
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        store.close();
+        assert_eq!(late.load(Ordering::Relaxed), 0, "{at}");
+    }
 }
 
 /// A disk whose N-th group is not answered until it is told to.

@@ -106,6 +106,26 @@ fn a_version_shown_before_a_kill_is_not_shown_again_with_another_last_access() {
 }
 
 #[test]
+fn many_refreshes_reserve_no_more_versions_than_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let killed = tempfile::tempdir().expect("a folder");
+    let id = SessionId::draw();
+    let store = open(dir.path());
+    block_on(async {
+        change(&store, shop()).await.expect("written");
+        begin(&store, id, "a", "LINK").await.expect("written");
+        for presented in 0..150 {
+            refresh(&store, id, presented).await.expect("written");
+        }
+    });
+    let shown = found(&store, id);
+    twins::as_after_a_kill(dir.path(), killed.path());
+    let after = found(&open(killed.path()), id);
+    let jump = after.version.0 - shown.version.0;
+    assert!((1..=RESERVE_MIN + 1).contains(&jump), "{jump}");
+}
+
+#[test]
 fn an_ending_whose_archiving_a_kill_cut_off_keeps_its_reason() {
     let dir = tempfile::tempdir().expect("a folder");
     let killed = tempfile::tempdir().expect("a folder");

@@ -3,11 +3,15 @@
 
 use super::*;
 use crate::model::{Session, Subject};
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::store::sled::disk::{SledDisk, Trees};
+use crate::store::sled::disk::{Batch, Room, SledDisk, Trees};
 use crate::store::sled::journal::CHUNK_TOUCHES_MAX;
+use crate::store::sled::keys::{self, Meta};
 use crate::store::sled::open::{Loaded, upgrade};
 use crate::store::sled::verify;
 
@@ -160,6 +164,74 @@ fn sessions_in_use_leave_the_journal_for_its_later_chunks_and_a_kill_loses_none(
     }
     drop(store);
     assert_whole(killed.path(), SESSIONS);
+}
+
+/// A disk that counts the groups which take a chunk out of the journal while a
+/// fence still stands before records.
+struct Watching {
+    disk: SledDisk,
+    fence: Arc<AtomicBool>,
+    early: Arc<AtomicUsize>,
+}
+
+impl Disk for Watching {
+    fn commit(&mut self, batch: &Batch) -> io::Result<()> {
+        let takes = batch.touches.keys().any(|(_, is_put)| !is_put);
+        if takes && self.fence.load(Ordering::Relaxed) {
+            self.early.fetch_add(1, Ordering::Relaxed);
+        }
+        let is_fence = |key: &[u8]| matches!(keys::parse_meta(key), Some(Meta::Fence(_)));
+        if let Some((_, is_put)) = batch.meta.keys().find(|(key, _)| is_fence(key)) {
+            self.fence.store(is_put, Ordering::Relaxed);
+        }
+        self.disk.commit(batch)
+    }
+
+    fn sync(&mut self, batch: &Batch) -> io::Result<()> {
+        self.disk.sync(batch)
+    }
+
+    fn room(&self) -> Room {
+        self.disk.room()
+    }
+}
+
+#[test]
+fn the_journal_keeps_accesses_of_ended_sessions_until_they_are_archived() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (store, ids) = filled(dir.path());
+    touch_all(&store, &ids);
+    settle(&store);
+    drop(store);
+    let (fence, early) = <(Arc<AtomicBool>, Arc<AtomicUsize>)>::default();
+    let opened = open_with(dir.path(), |disk| Watching {
+        disk,
+        fence: Arc::clone(&fence),
+        early: Arc::clone(&early),
+    });
+    let store = opened.expect("opens").store;
+    for id in &ids[..GROUPS] {
+        touch(&store, *id, 20_000);
+    }
+    // These are ripe to be written while the archive is at work.
+    std::thread::sleep(Duration::from_millis(1_500));
+    let others = Subject::User(user_name("b"));
+    let ended = store.end_all(others, EndReason::Revoked, Cause::operator(), NOW);
+    block_on(ended).expect("written");
+    let since = std::time::Instant::now();
+    while fence.load(Ordering::Relaxed) || store.health().dirty > 0 {
+        assert!(since.elapsed() < PATIENCE, "the archive is not done");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // From here on they leave, some in each group.
+    for (round, id) in ids[..GROUPS].iter().enumerate() {
+        touch(&store, *id, 30_000 + round as u64);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    settle(&store);
+    drop(store);
+    assert_eq!(early.load(Ordering::Relaxed), 0);
+    assert!(chunks(dir.path()) < SESSIONS.div_ceil(CHUNK_TOUCHES_MAX));
 }
 
 fn all(store: &SledStore, ids: &[SessionId]) -> Vec<Session> {
