@@ -92,6 +92,23 @@ fn the_device_is_a_back_office_or_a_tool_and_never_one_that_sells() {
     let unknown = without_device("nobody");
     assert_eq!(without_device("sells"), unknown);
     assert_eq!(unknown.0, 401);
+    // Nor is a right password told from a wrong one where its user may not log in.
+    let gone = json!({
+        "userName": "gone", "password": "pass", "isActive": false, "devices": [{"name": "P01"}],
+    });
+    let made = server.call("POST", "/users", Some(&till.token), &gone);
+    assert_eq!(made.status, 201, "{}", made.text);
+    for (user, device) in [("gone", "P01"), ("sells", "P02")] {
+        let with = |password: &str| {
+            let typed = json!({"userName": user, "password": password, "deviceName": device});
+            let answer = try_log_in(&server, &typed);
+            let mut body = answer.json();
+            body.as_object_mut().expect("an object").remove("traceId");
+            (answer.status, body)
+        };
+        assert_eq!(with("pass"), with("wrong"), "{user} on {device}");
+        assert_eq!(with("pass").0, 401);
+    }
 }
 
 #[test]

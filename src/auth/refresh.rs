@@ -13,6 +13,8 @@ use crate::model::SessionId;
 const TOKEN_BYTES: usize = 32;
 /// Their base64, padded.
 const TOKEN_CHARS: usize = 44;
+/// Generations tried in a row: some tenths of a millisecond.
+const TRIED_AT_ONCE: usize = 512;
 
 /// The refresh token of one generation of a session (0 is that of the login):
 /// 44 characters of base64. The same input always gives the same token.
@@ -55,9 +57,9 @@ pub fn sha256(token: &str) -> [u8; 32] {
 /// Which generation of the session a presented text is, from `current` back to
 /// 0; `None` when it was never issued for this session. Compared in constant
 /// time. The work grows with the generation: under a microsecond each, newest
-/// first, and none at all for a text that can not be a refresh token.
-#[must_use]
-pub fn generation_of(
+/// first, and none at all for a text that can not be a refresh token. Others have
+/// their turn in between.
+pub async fn generation_of(
     key: &InstallationKey,
     sid: SessionId,
     salt: &[u8; 16],
@@ -68,28 +70,56 @@ pub fn generation_of(
         return None;
     }
     let presented = BASE64_STANDARD.decode(presented).ok()?;
-    (0..=current).rev().find(|&generation| {
+    for (tried, generation) in (0..=current).rev().enumerate() {
+        if tried % TRIED_AT_ONCE == TRIED_AT_ONCE - 1 {
+            tokio::task::yield_now().await;
+        }
         let made = bytes(key, sid, generation, salt);
-        verify_slices_are_equal(&made, &presented).is_ok()
-    })
+        if verify_slices_are_equal(&made, &presented).is_ok() {
+            return Some(generation);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_token_is_recognized_as_its_generation_up_to_the_current_one() {
+    #[tokio::test]
+    async fn a_token_is_recognized_as_its_generation_up_to_the_current_one() {
         let key = InstallationKey::draw();
         let (sid, salt) = (SessionId::draw(), [7; 16]);
         for generation in [0, 1, 2, 40] {
             let text = token(&key, sid, generation, &salt);
             assert_eq!(text.len(), TOKEN_CHARS);
             assert_eq!(text, token(&key, sid, generation, &salt));
-            assert_eq!(generation_of(&key, sid, &salt, &text, 40), Some(generation));
+            let found = generation_of(&key, sid, &salt, &text, 40).await;
+            assert_eq!(found, Some(generation));
         }
         let next = token(&key, sid, 41, &salt);
-        assert_eq!(generation_of(&key, sid, &salt, &next, 40), None);
+        assert_eq!(generation_of(&key, sid, &salt, &next, 40).await, None);
+    }
+
+    #[tokio::test]
+    async fn others_have_their_turn_while_many_generations_are_tried() {
+        let key = InstallationKey::draw();
+        let (sid, salt) = (SessionId::draw(), [7; 16]);
+        let last = u32::try_from(4 * TRIED_AT_ONCE).unwrap();
+        let first = token(&key, sid, 0, &salt);
+        let mut turns = 0;
+        let others = async {
+            loop {
+                turns += 1;
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            found = generation_of(&key, sid, &salt, &first, last) => assert_eq!(found, Some(0)),
+            () = others => unreachable!(),
+        }
+        assert_eq!(turns, 4);
     }
 
     #[test]
@@ -108,24 +138,27 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_token_of_another_session_salt_or_installation_is_unknown() {
+    #[tokio::test]
+    async fn a_token_of_another_session_salt_or_installation_is_unknown() {
         let key = InstallationKey::draw();
         let (sid, salt) = (SessionId::draw(), [7; 16]);
-        let known = |text: &str| generation_of(&key, sid, &salt, text, 3);
-        assert_eq!(known(&token(&InstallationKey::draw(), sid, 1, &salt)), None);
-        assert_eq!(known(&token(&key, SessionId::draw(), 1, &salt)), None);
-        assert_eq!(known(&token(&key, sid, 1, &[8; 16])), None);
+        let foreign = [
+            token(&InstallationKey::draw(), sid, 1, &salt),
+            token(&key, SessionId::draw(), 1, &salt),
+            token(&key, sid, 1, &[8; 16]),
+        ];
         let good = token(&key, sid, 1, &salt);
-        for text in [
-            "",
-            "x",
-            &"A".repeat(43),
-            &good[..43],
-            &format!("{good}="),
-            &good.replace('=', "A"),
-        ] {
-            assert_eq!(known(text), None, "{text}");
+        let bad = [
+            String::new(),
+            "x".to_owned(),
+            "A".repeat(43),
+            good[..43].to_owned(),
+            format!("{good}="),
+            good.replace('=', "A"),
+        ];
+        for text in foreign.into_iter().chain(bad) {
+            let known = generation_of(&key, sid, &salt, &text, 3).await;
+            assert_eq!(known, None, "{text}");
         }
     }
 

@@ -40,7 +40,7 @@ pub struct RefreshedPair {
 
 /// A password was right.
 pub(super) struct Right {
-    user_name: UserName,
+    pub(super) user_name: UserName,
     /// Where, as typed; whether there is such a device is not looked at yet.
     pub(super) device_name: DeviceName,
     /// The hash it was verified against.
@@ -401,6 +401,7 @@ impl<S: Store> App<S> {
         let key = &self.installation_key;
         let generation =
             refresh::generation_of(key, claims.sid, &tokens.salt, presented, tokens.generation)
+                .await
                 .ok_or(REFUSED)?;
         let next = refresh::token(key, claims.sid, generation + 1, &tokens.salt);
         let exchange = Refresh {

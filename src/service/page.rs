@@ -46,8 +46,9 @@ impl<S: Store> App<S> {
         };
         let typed = (user, password, found.as_str());
         let right = self.right_or_counted(&attempt, typed).await?;
-        let there = directory.device(&right.device_name);
-        if there.is_some_and(|device| device.env.is_sale()) {
+        // Who may not log in there at all is told no more than anybody else.
+        let there = directory.principal(&right.user_name, &right.device_name);
+        if there.is_some_and(|there| there.device.env.is_sale()) {
             self.count(attempt, Outcome::Right).await?;
             return Err(ServiceError::Invalid(vec![Field {
                 member: "deviceName".to_owned(),

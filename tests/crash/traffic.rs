@@ -14,6 +14,10 @@ use super::promise::Promise;
 /// Clients that change things, and clients that only look.
 pub(crate) const WORKERS: usize = 8;
 const READERS: usize = 3;
+/// Devices with large settings, all of them on one page of sled's.
+const LARGE_DEVICES: u64 = 4;
+/// Bytes of such settings.
+const LARGE_BYTES: usize = 60_000;
 /// How often the feed of revocations is asked.
 const LISTEN_EVERY: Duration = Duration::from_millis(10);
 /// A worker picks among this many of the newest sessions.
@@ -207,6 +211,12 @@ impl One<'_> {
             history.described.1 += 1;
             history.described.1
         };
+        // Large enough that sled keeps their page in a file of its own.
+        let large = format!("LARGE{}", next % LARGE_DEVICES);
+        let body = json!({"name": large, "envName": "Tool", "isActive": true,
+            "settings": {"layout": "x".repeat(LARGE_BYTES)}});
+        let path = format!("/devices/{large}");
+        self.client.call("PUT", &path, Some(self.owner), &body);
         let body = json!({"name": "LINK", "envName": "Tool", "isActive": true,
             "description": next.to_string()});
         let answer = self

@@ -2,6 +2,7 @@
 //! out once, however often somebody on the way sends it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -12,20 +13,26 @@ use crate::model::Timestamp;
 /// in about 20 MB.
 const SIGNATURES_MAX: usize = 262_144;
 
+/// So far behind the newest instant seen is no request: the trusted time was set
+/// back by hand (`clock reset`).
+const SET_BACK: Duration = Duration::from_secs(300);
+
 /// Remembers each signature until its window is over. What was signed before
-/// the start of this run is refused, since the last run's memory is gone.
+/// the start of this run is refused, since the last run's memory is gone. So is,
+/// when the clock was set back, what was signed before that.
 ///
 /// A client whose clock is ahead by `d` signs for the future: of what it sent in
 /// the last `d` before a start, this run can not know that it was used.
 #[derive(Debug)]
 pub(super) struct ReplayGuard {
-    started: Timestamp,
     max: usize,
     used: Mutex<Used>,
 }
 
 #[derive(Debug)]
 struct Used {
+    /// What was signed before is refused.
+    started: Timestamp,
     /// (the last instant at which it could be used, signature). One signature
     /// has one time, so the pair is as good a name as the signature alone; the
     /// key's id is part of what is signed.
@@ -41,9 +48,9 @@ impl ReplayGuard {
 
     fn with_max(started: Timestamp, max: usize) -> Self {
         Self {
-            started,
             max,
             used: Mutex::new(Used {
+                started,
                 signatures: BTreeSet::new(),
                 forgotten: started,
             }),
@@ -63,10 +70,13 @@ impl ReplayGuard {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        if signed < self.started {
+        let mut used = self.used.lock();
+        if now.plus(SET_BACK) < used.forgotten {
+            (used.started, used.forgotten) = (now, now);
+        }
+        if signed < used.started {
             return Err(Refusal::BeforeStart);
         }
-        let mut used = self.used.lock();
         used.forget_before(now);
         // Another request, with a later `now`, may have forgotten this one.
         if until < used.forgotten {
@@ -99,7 +109,6 @@ impl Used {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     const START: Timestamp = Timestamp::from_millis(1_691_147_978_000);
     const HALF: Duration = Duration::from_secs(150);
@@ -141,6 +150,18 @@ mod tests {
         let guard = ReplayGuard::new(at(1));
         assert_eq!(use_up(&guard, 1, 0, 2), Err(Refusal::BeforeStart));
         assert_eq!(use_up(&guard, 1, 1, 2), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_lets_what_is_signed_from_then_on_through_once() {
+        let guard = ReplayGuard::new(at(1_000));
+        assert_eq!(use_up(&guard, 1, 2_000, 2_000), Ok(()));
+        // Two thousand seconds back: behind the start of the run.
+        assert_eq!(use_up(&guard, 2, 99, 100), Err(Refusal::BeforeStart));
+        assert_eq!(use_up(&guard, 3, 100, 100), Ok(()));
+        assert_eq!(use_up(&guard, 3, 100, 101), Err(Refusal::Replayed));
+        // What was used at the time that has come again is not good again.
+        assert_eq!(use_up(&guard, 1, 2_000, 1_990), Err(Refusal::Replayed));
     }
 
     #[test]

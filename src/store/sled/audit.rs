@@ -70,7 +70,9 @@ impl Audit {
     /// Counts a repeat without the disk, which follows with the next sweep;
     /// `false` if there is nothing yet that it would repeat.
     pub fn count(&self, entry: &AuditEntry) -> bool {
-        let counted = self.repeats.lock().again(&mut entry.clone(), false);
+        // Held until it is shown: one that is let go meanwhile must not come back.
+        let mut repeats = self.repeats.lock();
+        let counted = repeats.again(&mut entry.clone(), false);
         let known = counted.is_some();
         if let Some(entry) = counted {
             self.show(entry);
@@ -106,7 +108,8 @@ impl Audit {
     /// Lets an entry go. Nothing is counted in it from here on: an entry that
     /// is not on the disk must not be written again.
     pub fn forget(&self, number: u64) {
-        self.repeats.lock().forget(number);
+        let mut repeats = self.repeats.lock();
+        repeats.forget(number);
         self.entries.remove(number);
     }
 

@@ -74,7 +74,7 @@ pub(super) fn exchange(
         .rules
         .expires_at(session.identity.env, session.started_at, now);
     session.version = session.version.next();
-    record.ceiling = Version(record.ceiling.0.max(session.version.0 + RESERVE_MIN));
+    record.ceiling = Version((record.ceiling.0 + 1).max(session.version.0 + RESERVE_MIN));
     record.tokens = Some(tokens);
     record.written = batch.commit();
     batch.put_session(&record, Some(old));

@@ -2,6 +2,7 @@
 //! call of it fail, and the real one on sled.
 
 mod batch;
+mod blobs;
 mod file_lock;
 mod head;
 mod sled_disk;

@@ -14,6 +14,7 @@ use parking_lot::{Mutex, MutexGuard};
 use sled::transaction::{ConflictableTransactionResult, TransactionError, TransactionalTree};
 use sled::{Db, IVec, Transactional};
 
+use super::blobs::Blobs;
 use super::writes::{Index, Tree, Writes};
 use super::{Batch, Disk, Head, Room, file_lock};
 use crate::store::sled::base::{Base, BaseFiles};
@@ -34,6 +35,7 @@ pub struct SledDisk {
     trees: Arc<Mutex<Trees>>,
     /// The database's own file once more: sled does not let us sync its handle.
     file: File,
+    blobs: Blobs,
     side: Side,
     base: BaseFiles,
     ballast: Ballast,
@@ -234,12 +236,14 @@ impl SledDisk {
             lock,
         } = parts;
         let file = db_file(&dir)?;
+        let blobs = Blobs::of(&Self::db_dir(&dir));
         let ballast = Ballast::in_dir(&dir);
         ballast.restore();
         Ok(Self {
             dir,
             trees: Arc::new(Mutex::new(trees)),
             file,
+            blobs,
             side,
             base,
             ballast,
@@ -284,6 +288,7 @@ impl SledDisk {
             Trees::open(&db_dir).map_err(as_io)?
         };
         self.file = db_file(&self.dir)?;
+        self.blobs = Blobs::of(&db_dir);
         let stored = trees.stored_commit()?;
         if stored == Some(batch.commit()) {
             return Ok(());
@@ -409,6 +414,7 @@ impl Disk for SledDisk {
 
     fn sync(&mut self, batch: &Batch) -> io::Result<()> {
         if !self.no_sync {
+            self.blobs.sync()?;
             self.file.sync_data()?;
         }
         if let Some(base) = &batch.base {

@@ -41,15 +41,7 @@ fn shop() -> DirectoryChange {
         .iter()
         .map(|(name, env)| DirectoryChange::PutDevice {
             mode: Mode::Create,
-            input: DeviceInput {
-                name: device_name(name),
-                is_active: true,
-                env: *env,
-                description: String::new(),
-                roles: Vec::new(),
-                preferences: serde_json::Map::new(),
-                settings: serde_json::Map::new(),
-            },
+            input: device(name, *env),
         })
         .collect();
     for name in ["a", "b"] {
@@ -61,6 +53,18 @@ fn shop() -> DirectoryChange {
         });
     }
     DirectoryChange::All(changes)
+}
+
+fn device(name: &str, env: Env) -> DeviceInput {
+    DeviceInput {
+        name: device_name(name),
+        is_active: true,
+        env,
+        description: String::new(),
+        roles: Vec::new(),
+        preferences: serde_json::Map::new(),
+        settings: serde_json::Map::new(),
+    }
 }
 
 fn user(name: &str, is_active: bool) -> UserInput {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::faults::Hanging;
 use super::*;
 use crate::model::{Session, Subject};
+use crate::store::sled::disk::SledDisk;
 use crate::store::sled::record::RESERVE_MIN;
 use crate::store::sled::verify;
 
@@ -103,6 +104,37 @@ fn a_version_shown_before_a_kill_is_not_shown_again_with_another_last_access() {
     let after = found(&open(killed.path()), id);
     assert!(after.version > shown.version, "{after:?} {shown:?}");
     tell.send(()).expect("the writer waits");
+}
+
+#[test]
+fn large_settings_come_to_files_beside_the_log_and_back() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let killed = tempfile::tempdir().expect("a folder");
+    let store = open(dir.path());
+    let large = |n: u32| {
+        let mut input = device(&format!("LARGE{n}"), Env::Tool);
+        let layout = "x".repeat(60_000);
+        input.settings.insert("layout".to_owned(), layout.into());
+        input
+    };
+    block_on(async {
+        change(&store, shop()).await.expect("written");
+        for n in 0..8 {
+            let mode = Mode::CreateOrReplace;
+            let input = large(n % 4);
+            let put = DirectoryChange::PutDevice { mode, input };
+            change(&store, put).await.expect("written");
+        }
+    });
+    let blobs = SledDisk::db_dir(dir.path()).join("blobs");
+    assert!(std::fs::read_dir(blobs).expect("a folder").count() > 0);
+    twins::as_after_a_kill(dir.path(), killed.path());
+    let directory = block_on(open(killed.path()).directory());
+    for n in 0..4 {
+        let device = directory.device(&device_name(&format!("LARGE{n}")));
+        let device = device.expect("was written");
+        assert_eq!(device.settings, large(n).settings);
+    }
 }
 
 #[test]
