@@ -30,7 +30,12 @@ impl Blobs {
     pub fn sync(&mut self) -> io::Result<()> {
         let mut there = BTreeSet::new();
         let mut any_new = false;
-        for entry in fs::read_dir(&self.dir)? {
+        let entries = match fs::read_dir(&self.dir) {
+            // Somebody has removed the folder: sled can write none.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
             let name = entry?.file_name();
             if !self.synced.contains(&name) {
                 match File::open(self.dir.join(&name)) {
@@ -69,5 +74,7 @@ mod tests {
         fs::remove_file(dir.join("7")).expect("removed");
         blobs.sync().expect("nothing to do");
         assert_eq!(blobs.synced, ["9".into()].into());
+        fs::remove_dir_all(dir).expect("removed");
+        blobs.sync().expect("nothing to do");
     }
 }
