@@ -233,26 +233,18 @@ fn a_call_that_panics_leaves_one_doubt_and_no_lie() {
     every_call(Fault::Panic);
 }
 
-/// A disk that writes its N-th group and then says that it failed; it counts the
-/// groups that come after that.
-struct Failing {
-    disk: SledDisk,
-    calls: u32,
-    at: u32,
-    late: Arc<AtomicU32>,
+/// A disk whose groups are written as the test says.
+pub(super) struct Committing<F> {
+    pub(super) disk: SledDisk,
+    pub(super) commit: F,
 }
 
-impl Disk for Failing {
+impl<F> Disk for Committing<F>
+where
+    F: FnMut(&mut SledDisk, &Batch) -> io::Result<()> + Send,
+{
     fn commit(&mut self, batch: &Batch) -> io::Result<()> {
-        self.calls += 1;
-        if self.calls > self.at {
-            self.late.fetch_add(1, Ordering::Relaxed);
-        }
-        self.disk.commit(batch)?;
-        if self.calls < self.at {
-            return Ok(());
-        }
-        Err(io::Error::other("a fault, asked for by the test"))
+        (self.commit)(&mut self.disk, batch)
     }
 
     fn sync(&mut self, batch: &Batch) -> io::Result<()> {
@@ -264,17 +256,36 @@ impl Disk for Failing {
     }
 }
 
+/// Writes the N-th group and then says that it failed; counts the groups that come
+/// after that.
+fn failing(
+    at: u32,
+    late: &Arc<AtomicU32>,
+) -> impl FnMut(&mut SledDisk, &Batch) -> io::Result<()> + Send + use<> {
+    let late = Arc::clone(late);
+    let mut calls = 0;
+    move |disk, batch| {
+        calls += 1;
+        if calls > at {
+            late.fetch_add(1, Ordering::Relaxed);
+        }
+        disk.commit(batch)?;
+        if calls < at {
+            return Ok(());
+        }
+        Err(io::Error::other("a fault, asked for by the test"))
+    }
+}
+
 #[test]
 fn nothing_is_written_once_a_group_in_the_background_has_failed() {
     // The start, the shop, two logins, the first accesses, the fence, the archive.
     for at in 5..=8 {
         let dir = tempfile::tempdir().expect("a folder");
         let late = Arc::new(AtomicU32::new(0));
-        let opened = open_with(dir.path(), |disk| Failing {
+        let opened = open_with(dir.path(), |disk| Committing {
             disk,
-            calls: 0,
-            at,
-            late: Arc::clone(&late),
+            commit: failing(at, &late),
         });
         let store = opened.expect("opens").store;
         let (one, other) = (SessionId::draw(), SessionId::draw());

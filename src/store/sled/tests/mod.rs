@@ -6,9 +6,10 @@ use super::SledStore;
 use super::disk::Disk;
 use super::store::Opened;
 use crate::model::{
-    AuthenticationType, Cause, DeviceInput, DeviceName, DirectoryChange, EndReason, Env, Mode,
-    Origin, Precondition, SessionId, Timestamp, UserDeviceInput, UserId, UserInput, UserName,
+    AuthenticationType, Cause, DirectoryChange, EndReason, Env, Mode, Origin, Precondition,
+    SessionId, Timestamp, UserDeviceInput, UserId, UserInput,
 };
+use crate::store::conformance::{device_input, device_name, user_name};
 use crate::store::{Access, End, NewSession, Refresh, Rules, Scope, Store, StoreError};
 
 mod faults;
@@ -22,14 +23,6 @@ mod twins;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-fn user_name(text: &str) -> UserName {
-    UserName::parse(text).expect("a name")
-}
-
-fn device_name(text: &str) -> DeviceName {
-    DeviceName::parse(text).expect("a name")
-}
-
 /// Users `a` and `b` on the tills `P01` and `P02` and on `LINK`.
 fn shop() -> DirectoryChange {
     let devices = [
@@ -41,7 +34,7 @@ fn shop() -> DirectoryChange {
         .iter()
         .map(|(name, env)| DirectoryChange::PutDevice {
             mode: Mode::Create,
-            input: device(name, *env),
+            input: device_input(name, *env),
         })
         .collect();
     for name in ["a", "b"] {
@@ -53,18 +46,6 @@ fn shop() -> DirectoryChange {
         });
     }
     DirectoryChange::All(changes)
-}
-
-fn device(name: &str, env: Env) -> DeviceInput {
-    DeviceInput {
-        name: device_name(name),
-        is_active: true,
-        env,
-        description: String::new(),
-        roles: Vec::new(),
-        preferences: serde_json::Map::new(),
-        settings: serde_json::Map::new(),
-    }
 }
 
 fn user(name: &str, is_active: bool) -> UserInput {

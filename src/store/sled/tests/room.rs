@@ -49,15 +49,7 @@ fn assert_whole(dir: &Path) {
 fn a_third_till() -> DirectoryChange {
     DirectoryChange::PutDevice {
         mode: Mode::Create,
-        input: DeviceInput {
-            name: device_name("P03"),
-            is_active: true,
-            env: Env::CashRegister,
-            description: String::new(),
-            roles: Vec::new(),
-            preferences: serde_json::Map::new(),
-            settings: serde_json::Map::new(),
-        },
+        input: device_input("P03", Env::CashRegister),
     }
 }
 

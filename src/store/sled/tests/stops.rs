@@ -112,7 +112,7 @@ fn large_settings_come_to_files_beside_the_log_and_back() {
     let killed = tempfile::tempdir().expect("a folder");
     let store = open(dir.path());
     let large = |n: u32| {
-        let mut input = device(&format!("LARGE{n}"), Env::Tool);
+        let mut input = device_input(&format!("LARGE{n}"), Env::Tool);
         let layout = "x".repeat(60_000);
         input.settings.insert("layout".to_owned(), layout.into());
         input

@@ -1,6 +1,7 @@
 //! Accesses through the journal: what it keeps over a stop and a kill, and how
 //! it stays small.
 
+use super::faults::Committing;
 use super::*;
 use crate::model::{Session, Subject};
 use std::io;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::store::sled::disk::{Batch, Room, SledDisk, Trees};
+use crate::store::sled::disk::{Batch, SledDisk, Trees};
 use crate::store::sled::journal::CHUNK_TOUCHES_MAX;
 use crate::store::sled::keys::{self, Meta};
 use crate::store::sled::open::{Loaded, upgrade};
@@ -166,33 +167,23 @@ fn sessions_in_use_leave_the_journal_for_its_later_chunks_and_a_kill_loses_none(
     assert_whole(killed.path(), SESSIONS);
 }
 
-/// A disk that counts the groups which take a chunk out of the journal while a
-/// fence still stands before records.
-struct Watching {
-    disk: SledDisk,
-    fence: Arc<AtomicBool>,
-    early: Arc<AtomicUsize>,
-}
-
-impl Disk for Watching {
-    fn commit(&mut self, batch: &Batch) -> io::Result<()> {
+/// Counts the groups which take a chunk out of the journal while a fence still
+/// stands before records.
+fn watching(
+    fence: &Arc<AtomicBool>,
+    early: &Arc<AtomicUsize>,
+) -> impl FnMut(&mut SledDisk, &Batch) -> io::Result<()> + Send + use<> {
+    let (fence, early) = (Arc::clone(fence), Arc::clone(early));
+    move |disk, batch| {
         let takes = batch.touches.keys().any(|(_, is_put)| !is_put);
-        if takes && self.fence.load(Ordering::Relaxed) {
-            self.early.fetch_add(1, Ordering::Relaxed);
+        if takes && fence.load(Ordering::Relaxed) {
+            early.fetch_add(1, Ordering::Relaxed);
         }
         let is_fence = |key: &[u8]| matches!(keys::parse_meta(key), Some(Meta::Fence(_)));
         if let Some((_, is_put)) = batch.meta.keys().find(|(key, _)| is_fence(key)) {
-            self.fence.store(is_put, Ordering::Relaxed);
+            fence.store(is_put, Ordering::Relaxed);
         }
-        self.disk.commit(batch)
-    }
-
-    fn sync(&mut self, batch: &Batch) -> io::Result<()> {
-        self.disk.sync(batch)
-    }
-
-    fn room(&self) -> Room {
-        self.disk.room()
+        disk.commit(batch)
     }
 }
 
@@ -204,10 +195,9 @@ fn the_journal_keeps_accesses_of_ended_sessions_until_they_are_archived() {
     settle(&store);
     drop(store);
     let (fence, early) = <(Arc<AtomicBool>, Arc<AtomicUsize>)>::default();
-    let opened = open_with(dir.path(), |disk| Watching {
+    let opened = open_with(dir.path(), |disk| Committing {
         disk,
-        fence: Arc::clone(&fence),
-        early: Arc::clone(&early),
+        commit: watching(&fence, &early),
     });
     let store = opened.expect("opens").store;
     for id in &ids[..GROUPS] {
